@@ -1,0 +1,126 @@
+//! The events that pass between services. Each carries the whole state of its aggregate at one
+//! version, so a copy applies a newer version and ignores an older one.
+//!
+//! `ticket:created`, `ticket:updated`, `order:created`, `order:cancelled`, `expiration:complete` and
+//! `payment:created` are the six of seed 3; the others publish the versions in between.
+
+mod state;
+
+pub use state::{
+    CancelReason, ExpirationState, OrderState, OrderStatus, OrderTicket, PaymentState, PaymentStatus, Role,
+    SessionState, StockState, TicketState, UserState,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// An event: its subject and the state that it announces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "subject", content = "state")]
+pub enum Event {
+    /// A seller listed a ticket.
+    #[serde(rename = "ticket:created")]
+    TicketCreated(TicketState),
+    /// A seller edited a ticket or withdrew it from sale.
+    #[serde(rename = "ticket:updated")]
+    TicketUpdated(TicketState),
+    /// A buyer holds capacity.
+    #[serde(rename = "order:created")]
+    OrderCreated(OrderState),
+    /// An order moved on and still holds capacity, or a cancelled order asks for a refund.
+    #[serde(rename = "order:updated")]
+    OrderUpdated(OrderState),
+    /// An order let its capacity go.
+    #[serde(rename = "order:cancelled")]
+    OrderCancelled(OrderState),
+    /// Orders kept more capacity than the seller asked for, since it was taken already.
+    #[serde(rename = "stock:updated")]
+    StockUpdated(StockState),
+    /// A hold's time is up.
+    #[serde(rename = "expiration:complete")]
+    ExpirationComplete(ExpirationState),
+    /// A payment was begun: money is in flight.
+    #[serde(rename = "payment:created")]
+    PaymentCreated(PaymentState),
+    /// A payment was captured, failed, or was refunded.
+    #[serde(rename = "payment:updated")]
+    PaymentUpdated(PaymentState),
+    /// Somebody signed up.
+    #[serde(rename = "user:created")]
+    UserCreated(UserState),
+    /// A user's e-mail, name or role changed.
+    #[serde(rename = "user:updated")]
+    UserUpdated(UserState),
+    /// A user is gone.
+    #[serde(rename = "user:deleted")]
+    UserDeleted(UserState),
+    /// A session or API token is no longer valid.
+    #[serde(rename = "session:revoked")]
+    SessionRevoked(SessionState),
+}
+
+impl Event {
+    /// The subject, e.g. `order:created`.
+    pub fn subject(&self) -> &'static str {
+        match self {
+            Self::TicketCreated(_) => "ticket:created",
+            Self::TicketUpdated(_) => "ticket:updated",
+            Self::OrderCreated(_) => "order:created",
+            Self::OrderUpdated(_) => "order:updated",
+            Self::OrderCancelled(_) => "order:cancelled",
+            Self::StockUpdated(_) => "stock:updated",
+            Self::ExpirationComplete(_) => "expiration:complete",
+            Self::PaymentCreated(_) => "payment:created",
+            Self::PaymentUpdated(_) => "payment:updated",
+            Self::UserCreated(_) => "user:created",
+            Self::UserUpdated(_) => "user:updated",
+            Self::UserDeleted(_) => "user:deleted",
+            Self::SessionRevoked(_) => "session:revoked",
+        }
+    }
+
+    /// The aggregate whose version this is, e.g. `order:0198…`. Order is kept within one aggregate.
+    pub fn aggregate(&self) -> String {
+        match self {
+            Self::TicketCreated(s) | Self::TicketUpdated(s) => format!("ticket:{}", s.id),
+            Self::OrderCreated(s) | Self::OrderUpdated(s) | Self::OrderCancelled(s) => {
+                format!("order:{}", s.id)
+            }
+            Self::StockUpdated(s) => format!("stock:{}", s.ticket_id),
+            Self::ExpirationComplete(s) => format!("expiration:{}", s.order_id),
+            Self::PaymentCreated(s) | Self::PaymentUpdated(s) => format!("payment:{}", s.id),
+            Self::UserCreated(s) | Self::UserUpdated(s) | Self::UserDeleted(s) => format!("user:{}", s.id),
+            Self::SessionRevoked(s) => format!("session:{}", s.id),
+        }
+    }
+
+    /// The aggregate's version: 0, 1, 2, … without gaps.
+    pub fn version(&self) -> i64 {
+        match self {
+            Self::TicketCreated(s) | Self::TicketUpdated(s) => s.version,
+            Self::OrderCreated(s) | Self::OrderUpdated(s) | Self::OrderCancelled(s) => s.version,
+            Self::StockUpdated(s) => s.version,
+            Self::ExpirationComplete(_) | Self::SessionRevoked(_) => 0,
+            Self::PaymentCreated(s) | Self::PaymentUpdated(s) => s.version,
+            Self::UserCreated(s) | Self::UserUpdated(s) | Self::UserDeleted(s) => s.version,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::{Clock, Instant, SessionId, UserId};
+
+    #[test]
+    fn the_subject_on_the_wire_is_the_subject_in_code() {
+        let clock = Clock::system();
+        let event = Event::SessionRevoked(SessionState {
+            id: SessionId::new(&clock),
+            user_id: UserId::new(&clock),
+            expires_at: Instant::from_millis(0),
+        });
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["subject"], event.subject());
+        assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+}

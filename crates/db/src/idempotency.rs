@@ -1,0 +1,122 @@
+//! Answers kept under their idempotency keys. Stored in the transaction of the effect, an answer cannot
+//! be lost between the two, so a retry after a crash never acts twice.
+
+use kernel::{Instant, Result};
+
+use crate::{Db, Tx};
+
+const REMEMBER: &str = "INSERT INTO idempotency (scope, key, fingerprint, status, body, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope, key) DO NOTHING";
+const ANSWER: &str = "UPDATE idempotency SET status = $3, body = $4 WHERE scope = $1 AND key = $2";
+const FORGET: &str = "DELETE FROM idempotency WHERE scope = $1 AND key = $2";
+const RECALL: &str =
+    "SELECT fingerprint, status, body FROM idempotency WHERE scope = $1 AND key = $2 AND created_at > $3";
+const DROP_OLD: &str = "DELETE FROM idempotency WHERE scope = $1 AND key = $2 AND created_at <= $3";
+const PRUNE: &str = "DELETE FROM idempotency WHERE created_at <= $1";
+
+/// How long an answer is kept: 24 hours (contract, Conventions).
+const KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// The status of an answer that is still being made.
+const RUNNING: i64 = 0;
+
+/// What identifies a request that may be sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey {
+    /// User and route: `<user id> POST /api/orders`.
+    pub scope: String,
+    /// What the client sent.
+    pub key: String,
+    /// SHA-256 of the body, in hex.
+    pub fingerprint: String,
+}
+
+/// An answer to give again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON.
+    pub body: String,
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recall {
+    /// Nothing: go ahead.
+    Unknown,
+    /// The first one is still at work.
+    Running,
+    /// It was answered.
+    Answer(StoredAnswer),
+    /// It was used for another body.
+    OtherBody,
+}
+
+impl Tx {
+    /// Keeps `answer` under `key`, or notes that the work has begun (`None`). False if the key has been used.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn remember(&self, key: &IdempotencyKey, answer: Option<&StoredAnswer>) -> Result<bool> {
+        let now = self.clock().now();
+        self.execute(DROP_OLD, &[&key.scope, &key.key, &(now - KEPT)]).await?;
+        let status = answer.map_or(RUNNING, |a| i64::from(a.status));
+        let body = answer.map_or("", |a| a.body.as_str());
+        let new =
+            self.execute(REMEMBER, &[&key.scope, &key.key, &key.fingerprint, &status, &body, &now]).await?;
+        Ok(new == 1)
+    }
+
+    /// Sets the answer of a key whose work had begun.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn answer(&self, scope: &str, key: &str, answer: &StoredAnswer) -> Result<()> {
+        self.execute(ANSWER, &[&scope, &key, &i64::from(answer.status), &answer.body]).await.map(drop)
+    }
+
+    /// Forgets a key whose work came to nothing that may be kept.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn forget(&self, scope: &str, key: &str) -> Result<()> {
+        self.execute(FORGET, &[&scope, &key]).await.map(drop)
+    }
+}
+
+impl Db {
+    /// What is known of `key`.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn recall(&self, key: &IdempotencyKey) -> Result<Recall> {
+        let since = self.clock().now() - KEPT;
+        let found: Option<(String, i64, String)> =
+            self.optional(RECALL, &[&key.scope, &key.key, &since]).await?;
+        Ok(match found {
+            None => Recall::Unknown,
+            Some((fingerprint, ..)) if fingerprint != key.fingerprint => Recall::OtherBody,
+            Some((_, RUNNING, _)) => Recall::Running,
+            Some((_, status, body)) => {
+                Recall::Answer(StoredAnswer { status: u16::try_from(status).unwrap_or(500), body })
+            }
+        })
+    }
+
+    /// Keeps `answer` under `key`, in a transaction of its own; a key in use keeps its answer.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn remember(&self, key: &IdempotencyKey, answer: &StoredAnswer) -> Result<()> {
+        self.write(|tx| async move { tx.remember(key, Some(answer)).await.map(drop) }).await
+    }
+
+    /// Deletes answers made before `now - 24 h`.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn prune_answers(&self, now: Instant) -> Result<u64> {
+        let before = now - KEPT;
+        self.write(|tx| async move { tx.execute(PRUNE, &[&before]).await }).await
+    }
+}

@@ -1,0 +1,134 @@
+//! One [`Db`] over the engines. It is the only place that knows which engine runs: services write each
+//! statement once, in the dialect the engines share (`TEXT`, `BIGINT`, `BOOLEAN`, `DOUBLE PRECISION`;
+//! `$n` parameters; `ON CONFLICT … RETURNING`), and hand it here.
+//!
+//! [`Db::write`] is one transaction and returns when it is durable; commits are made in groups. In the
+//! same transaction a service records what it announces ([`Tx::emit`], the outbox), what it has heard
+//! ([`Tx::first_time`], the inbox) and what it answered ([`Tx::remember`], idempotency keys).
+
+mod dead_letters;
+mod idempotency;
+mod inbox;
+mod lane;
+mod migrate;
+mod outbox;
+mod sqlite;
+mod tx;
+mod value;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use kernel::{Clock, Result};
+use tokio::sync::Notify;
+
+pub use dead_letters::DeadLetter;
+pub use idempotency::{IdempotencyKey, Recall, StoredAnswer};
+pub use lane::Lane;
+pub use migrate::Migration;
+pub use outbox::Recorded;
+pub use tx::Tx;
+pub use value::{Column, FromRow, Param, Row, Value};
+
+/// A service's database. Clones share it.
+#[derive(Clone)]
+pub struct Db {
+    engine: Engine,
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(Arc<sqlite::Sqlite>),
+}
+
+struct Shared {
+    name: &'static str,
+    clock: Clock,
+    /// Rung after a commit that put something into the outbox.
+    outbox: Arc<Notify>,
+}
+
+impl Db {
+    /// Opens (and makes, where absent) the SQLite file at `path`. `name` labels its metrics: the service's name.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be opened or is not a database.
+    pub fn open_sqlite(path: &Path, name: &'static str, clock: Clock) -> Result<Self> {
+        let engine = Engine::Sqlite(Arc::new(sqlite::Sqlite::open(path, name)?));
+        Ok(Self { engine, shared: Arc::new(Shared { name, clock, outbox: Arc::default() }) })
+    }
+
+    /// The name given at opening.
+    pub fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
+    /// The clock that stamps events and answers.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Runs `f` as one transaction and returns its value once it is durable. An error from `f` rolls back.
+    ///
+    /// `f` may await nothing but its [`Tx`], has no effect outside it (use [`Tx::after_commit`]), and may
+    /// run more than once.
+    ///
+    /// # Errors
+    /// Those of `f`; `Unavailable` if the commit failed, and then nothing of it happened as far as
+    /// anybody was told; `Internal` if `f` awaited something else.
+    pub async fn write<T, F, Fut>(&self, f: F) -> Result<T>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(&self.shared, f).await,
+        }
+    }
+
+    /// The first row of a query, if there is one. For reads by key.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal`, as the engine says.
+    pub async fn optional<T: FromRow>(&self, sql: &'static str, params: &[&dyn Param]) -> Result<Option<T>> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.optional(sql, params),
+        }
+    }
+
+    /// The one row of a query that always has one (an aggregate, say).
+    ///
+    /// # Errors
+    /// As [`Db::optional`]; `Internal` if there is no row.
+    pub async fn one<T: FromRow>(&self, sql: &'static str, params: &[&dyn Param]) -> Result<T> {
+        self.optional(sql, params).await?.ok_or_else(|| no_row(sql))
+    }
+
+    /// All rows of a query. The query itself has the bound (`LIMIT`).
+    ///
+    /// # Errors
+    /// As [`Db::optional`].
+    pub async fn all<T: FromRow + Send + 'static>(
+        &self,
+        sql: &'static str,
+        params: &[&dyn Param],
+    ) -> Result<Vec<T>> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.all(sql, params).await,
+        }
+    }
+
+    /// Whether the engine answers.
+    ///
+    /// # Errors
+    /// What it says instead.
+    pub async fn ping(&self) -> Result<()> {
+        self.one::<(i64,)>("SELECT 1", &[]).await.map(drop)
+    }
+}
+
+fn no_row(sql: &str) -> kernel::Error {
+    kernel::Error::internal(format!("no row where there must be one: {sql}"))
+}

@@ -1,0 +1,96 @@
+//! The outbox: an event is a row written in the transaction that changed the state. The relay reads the
+//! rows in order and moves its position on once the bus has them; rows stay for a while, so that a lost
+//! stream can be published again.
+
+use std::sync::Arc;
+
+use contracts::Event;
+use kernel::{Clock, Error, EventId, Instant, Result};
+use tokio::sync::Notify;
+
+use crate::{Db, Tx, from_row};
+
+const INSERT: &str = "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const NEXT: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
+    WHERE seq > (SELECT position FROM relay) ORDER BY seq LIMIT $1";
+const MOVE: &str = "UPDATE relay SET position = $1 WHERE position < $1";
+const LAG: &str = "SELECT COUNT(*), MIN(occurred_at) FROM outbox WHERE seq > (SELECT position FROM relay)";
+const PRUNE: &str = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox
+    WHERE occurred_at < $1 AND seq <= (SELECT position FROM relay) ORDER BY seq LIMIT 1000)";
+
+/// An event as the outbox holds it.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// Its place in this outbox.
+    pub seq: i64,
+    /// The event's own id.
+    pub id: EventId,
+    /// Its subject, e.g. `order:created`.
+    pub subject: String,
+    /// The aggregate, e.g. `order:<id>`.
+    pub aggregate: String,
+    /// The aggregate's version.
+    pub version: i64,
+    /// The [`Event`] as JSON.
+    pub payload: String,
+    /// When it was recorded.
+    pub occurred_at: Instant,
+}
+from_row!(Recorded { seq, id, subject, aggregate, version, payload, occurred_at });
+
+impl Tx {
+    /// Records an event; it will be delivered at least once, after this transaction is durable.
+    ///
+    /// # Errors
+    /// `Internal` if the aggregate's version has been recorded before, or as the engine says.
+    pub async fn emit(&self, event: &Event) -> Result<()> {
+        let clock: &Clock = self.clock();
+        let payload =
+            serde_json::to_string(event).map_err(|e| Error::internal("an event has no JSON").because(e))?;
+        let (id, now) = (EventId::new(clock), clock.now());
+        self.execute(INSERT, &[&id, &event.subject(), &event.aggregate(), &event.version(), &payload, &now])
+            .await?;
+        self.wake_relay();
+        Ok(())
+    }
+}
+
+impl Db {
+    /// Rung after commits that recorded events.
+    pub fn outbox_bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.outbox)
+    }
+
+    /// The next events that were not marked published, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn outbox_next(&self, limit: i64) -> Result<Vec<Recorded>> {
+        self.all(NEXT, &[&limit]).await
+    }
+
+    /// Marks everything up to and including `seq` as published.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn outbox_published(&self, seq: i64) -> Result<()> {
+        self.write(|tx| async move { tx.execute(MOVE, &[&seq]).await.map(drop) }).await
+    }
+
+    /// How many events wait, and since when.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn outbox_lag(&self) -> Result<(i64, Option<Instant>)> {
+        self.one(LAG, &[]).await
+    }
+
+    /// Deletes published events recorded before `before`, a thousand at most; answers how many.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn outbox_prune(&self, before: Instant) -> Result<u64> {
+        self.write(|tx| async move { tx.execute(PRUNE, &[&before]).await }).await
+    }
+}

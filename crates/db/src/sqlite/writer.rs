@@ -1,0 +1,148 @@
+//! The one connection that writes, and the group of jobs that its next `COMMIT` makes durable.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kernel::{Error, Result};
+use tokio::sync::{Notify, oneshot};
+
+use super::connection::{Connection, named};
+use crate::tx::After;
+
+pub(crate) struct Writer {
+    pub(crate) connection: Connection,
+    name: &'static str,
+    open: bool,
+    waiting: Vec<Waiting>,
+}
+
+/// A job that has run and waits for its group to be durable.
+struct Waiting {
+    done: oneshot::Sender<Result<()>>,
+    after: After,
+}
+
+/// Jobs whose fate is known.
+pub(super) struct Group {
+    waiting: Vec<Waiting>,
+    fate: Result<()>,
+}
+
+impl Group {
+    /// Tells everybody; outside the lock, so that the next group already runs.
+    pub(super) fn answer(self) {
+        let mut bells: Vec<Arc<Notify>> = Vec::new();
+        for job in self.waiting {
+            if self.fate.is_ok() {
+                for call in job.after.calls {
+                    call();
+                }
+                if let Some(bell) =
+                    job.after.outbox.filter(|b| !bells.iter().any(|known| Arc::ptr_eq(known, b)))
+                {
+                    bells.push(bell);
+                }
+            }
+            // A caller that went away meanwhile is not told.
+            let _ = job.done.send(self.fate.clone());
+        }
+        for bell in bells {
+            bell.notify_one();
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn open(path: &Path, name: &'static str) -> Result<Self> {
+        Ok(Self { connection: Connection::open(path, true)?, name, open: false, waiting: Vec::new() })
+    }
+
+    /// Opens a savepoint in the group's transaction. True if the group is new and wants a committer.
+    pub(super) fn begin_job(&mut self) -> Result<bool> {
+        let new = !self.open;
+        if new {
+            // IMMEDIATE: a transaction that reads first could not become a writer later.
+            self.statement("BEGIN IMMEDIATE")?;
+            self.open = true;
+        }
+        match self.statement("SAVEPOINT job") {
+            Ok(()) => Ok(new),
+            Err(error) => {
+                self.check_group(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps what the job did; the receiver hears when it is durable.
+    pub(super) fn keep_job(&mut self, after: After) -> Result<oneshot::Receiver<Result<()>>> {
+        // A job may have swallowed the error that ended the whole transaction.
+        if let Err(error) = self.statement("RELEASE job") {
+            self.check_group(&error);
+            return Err(Error::unavailable("the transaction ended under a job").because(error));
+        }
+        let (done, durable) = oneshot::channel();
+        self.waiting.push(Waiting { done, after });
+        Ok(durable)
+    }
+
+    /// Undoes what the job did and nothing else of its group.
+    pub(super) fn undo_job(&mut self, error: &Error) {
+        let undone = self.statement("ROLLBACK TO job").and_then(|()| self.statement("RELEASE job"));
+        if let Err(engine) = undone {
+            tracing::error!(db = self.name, %error, "a job could not be undone, its group is given up");
+            // Whatever state the savepoint is in, the group must not be committed with half a job in it.
+            let _ = self.statement("ROLLBACK");
+            self.open = false;
+            self.fail(&engine);
+        }
+    }
+
+    /// A full disk may end the outer transaction under us (sqlite.org/lang_transaction.html, section 3);
+    /// the jobs already in it are gone, and nobody may be told otherwise.
+    fn check_group(&mut self, error: &Error) {
+        if self.open && self.connection.raw.is_autocommit() {
+            self.open = false;
+            self.fail(error);
+        }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        let fate = Err(Error::unavailable("the group was rolled back").because(error.clone()));
+        Group { waiting: std::mem::take(&mut self.waiting), fate }.answer();
+    }
+
+    /// Makes the group durable.
+    pub(super) fn commit(&mut self) -> Group {
+        let waiting = std::mem::take(&mut self.waiting);
+        if !self.open {
+            return Group { waiting, fate: Ok(()) };
+        }
+        self.open = false;
+        metrics::histogram!("db_group_size", "db" => self.name).record(waiting.len() as f64);
+        let fate = self.statement("COMMIT").map_err(|error| {
+            tracing::error!(db = self.name, jobs = waiting.len(), error = ?error, "a commit failed");
+            if !self.connection.raw.is_autocommit() {
+                // If even this fails the next BEGIN does too, and says so to its caller.
+                let _ = self.statement("ROLLBACK");
+            }
+            Error::unavailable("the commit failed").because(error)
+        });
+        Group { waiting, fate }
+    }
+
+    fn statement(&mut self, sql: &'static str) -> Result<()> {
+        self.connection.execute::<i64>(sql, []).map(drop)
+    }
+
+    /// Runs a script of several statements in a transaction of its own.
+    pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
+        self.commit().answer();
+        self.connection.raw.execute_batch(&format!("BEGIN IMMEDIATE;\n{sql}\n;COMMIT;")).map_err(|error| {
+            if !self.connection.raw.is_autocommit() {
+                let _ = self.statement("ROLLBACK");
+            }
+            named(error)
+        })
+    }
+}

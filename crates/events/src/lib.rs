@@ -1,0 +1,17 @@
+//! From the outbox of one service to the handlers of the others.
+//!
+//! The [`relay`](run_relay) reads a service's outbox in order and hands batches to the [`Bus`]; the bus
+//! brings each event to every [`Subscription`] that listens for its subject, at least once and in order
+//! per aggregate; a subscription's effect and its inbox mark are one transaction, so the effect happens
+//! once. What a handler cannot take is parked as a dead letter together with what follows it for the
+//! same aggregate, and everything else goes on.
+
+mod background;
+mod bus;
+mod consume;
+mod relay;
+
+pub use background::{Job, every};
+pub use bus::Bus;
+pub use consume::{Handler, Replayed, Subscription};
+pub use relay::run_relay;

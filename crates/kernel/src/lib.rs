@@ -1,0 +1,12 @@
+//! The words that every service shares: typed ids, money, instants, and a closed set of errors.
+//! Nothing here does I/O; time comes from a [`Clock`] that the caller passes in.
+
+mod clock;
+mod error;
+mod id;
+mod money;
+
+pub use clock::{Clock, Instant};
+pub use error::{Error, FieldError, Kind, Result};
+pub use id::{EventId, Id, MalformedId, OrderId, PaymentId, SessionId, TicketId, UserId, VideoId};
+pub use money::{MAX_PRICE, Money, ParseMoneyError};

@@ -28,6 +28,7 @@ pub use idempotency::{IdempotencyKey, Recall, StoredAnswer};
 pub use lane::Lane;
 pub use migrate::Migration;
 pub use outbox::Recorded;
+pub use sqlite::snapshot;
 pub use tx::Tx;
 pub use value::{Column, FromRow, Param, Row, Value};
 

@@ -57,4 +57,42 @@ impl Db {
         }
         Ok(count)
     }
+
+    /// Refuses a database that is not up to date, for a start that must not migrate.
+    ///
+    /// # Errors
+    /// `Conflict` if scripts are missing; those of [`Db::migrate`].
+    pub async fn check_migrated(&self, scripts: &[Migration]) -> Result<()> {
+        match self.missing(scripts).await?.first() {
+            None => Ok(()),
+            Some(script) => Err(Error::conflict(format!(
+                "the database {} lacks migration {}: run `marquee migrate`, or start without --no-migrate",
+                self.name(),
+                script.name
+            ))),
+        }
+    }
+
+    /// The scripts that have not been applied, in order.
+    async fn missing(&self, scripts: &[Migration]) -> Result<Vec<Migration>> {
+        let Engine::Sqlite(sqlite) = &self.engine;
+        sqlite.writer().await.script(TABLE)?;
+        let applied: Vec<(String, String)> = self.all(APPLIED, &[]).await?;
+        let wanted: Vec<Migration> = std::iter::once(SEAM).chain(scripts.iter().copied()).collect();
+        for (name, sql) in &applied {
+            let known = wanted.iter().find(|m| m.name == name).ok_or_else(|| {
+                Error::internal(format!(
+                    "the database {} has migration {name} of a newer Marquee",
+                    self.name()
+                ))
+            })?;
+            if known.sql != sql {
+                return Err(Error::internal(format!(
+                    "migration {name} of {} was changed after it ran",
+                    self.name()
+                )));
+            }
+        }
+        Ok(wanted.into_iter().filter(|m| !applied.iter().any(|(name, _)| name == m.name)).collect())
+    }
 }

@@ -2,11 +2,13 @@
 //! Nothing here does I/O; time comes from a [`Clock`] that the caller passes in.
 
 mod clock;
+mod code;
 mod error;
 mod id;
 mod money;
 
 pub use clock::{Clock, Instant};
+pub use code::random_code;
 pub use error::{Error, FieldError, Kind, Result};
 pub use id::{EventId, Id, MalformedId, OrderId, PaymentId, SessionId, TicketId, UserId, VideoId};
 pub use money::{MAX_PRICE, Money, ParseMoneyError};

@@ -6,6 +6,7 @@
 
 mod connection;
 mod readers;
+mod snapshot;
 mod writer;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ use kernel::{Error, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use self::readers::Readers;
+pub use self::snapshot::snapshot;
 pub(crate) use self::writer::Writer;
 use crate::{FromRow, Param, Shared, Tx, Value};
 

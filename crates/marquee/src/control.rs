@@ -1,0 +1,142 @@
+//! Commands beside a running server. Those that write speak to it over a socket in the data directory,
+//! so that its relay, caches and revocations see the change: one JSON line asks, one answers.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accounts::NewUser;
+use contracts::Role;
+use kernel::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::{House, data_dir};
+
+/// A command and its answer fit into this many bytes.
+const LINE: u64 = 4 * 1024 * 1024;
+/// How long either side waits for the other.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What can be asked of a house.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Command {
+    CreateUser { email: String, username: Option<String>, password: String, operator: bool },
+    CreateToken { user: String, seconds: u64 },
+    ListEvents,
+    RetryEvents,
+}
+
+/// The lines to print, or the sentence that says what went wrong.
+type Answer = std::result::Result<Vec<String>, String>;
+
+/// Carries a command out.
+pub(crate) async fn act(house: &House, command: Command) -> Result<Vec<String>> {
+    match command {
+        Command::CreateUser { email, username, password, operator } => {
+            let role = if operator { Role::Operator } else { Role::User };
+            let user = house.accounts.create_user(NewUser { email, username, password, role }).await?;
+            Ok(vec![format!("{} {}", user.id, user.role)])
+        }
+        Command::CreateToken { user, seconds } => {
+            Ok(vec![house.accounts.create_token(&user, Some(Duration::from_secs(seconds))).await?])
+        }
+        Command::ListEvents => {
+            let mut lines = Vec::new();
+            for subscription in house.subscriptions() {
+                for letter in subscription.dead_letters().await? {
+                    let db::DeadLetter { subject, aggregate, version, parked_at, reason, .. } = letter;
+                    let consumer = subscription.name();
+                    lines.push(format!("{consumer} {subject} {aggregate} v{version} {parked_at} {reason}"));
+                }
+            }
+            if lines.is_empty() {
+                lines.push("no dead letters".into());
+            }
+            Ok(lines)
+        }
+        Command::RetryEvents => {
+            let mut lines = Vec::new();
+            for subscription in house.subscriptions() {
+                let events::Replayed { done, left } = subscription.replay().await?;
+                lines.push(format!("{}: {done} delivered, {left} left", subscription.name()));
+            }
+            Ok(lines)
+        }
+    }
+}
+
+/// Listens for commands until `stop`.
+pub(crate) fn listen(
+    data: &Path,
+    house: &Arc<House>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let path = data_dir::socket(data);
+    // Whoever left a socket here is gone: this process holds the lock.
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)
+        .and_then(|listener| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+            Ok(listener)
+        })
+        .map_err(|e| Error::unavailable(format!("cannot listen on {}", path.display())).because(e))?;
+    let (house, stop) = (Arc::clone(house), stop.clone());
+    tasks.spawn(async move {
+        loop {
+            let stream = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "a command could not connect");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+                () = stop.cancelled() => break,
+            };
+            if let Err(error) = tokio::time::timeout(PATIENCE, answer(&house, stream)).await.unwrap_or(Ok(()))
+            {
+                tracing::warn!(%error, "a command went away");
+            }
+        }
+        let _ = std::fs::remove_file(&path);
+    });
+    Ok(())
+}
+
+async fn answer(house: &House, mut stream: UnixStream) -> std::io::Result<()> {
+    let (reader, mut writer) = stream.split();
+    let mut line = String::new();
+    BufReader::new(reader.take(LINE)).read_line(&mut line).await?;
+    let answer: Answer = match serde_json::from_str::<Command>(&line) {
+        Ok(command) => act(house, command).await.map_err(|e| e.to_string()),
+        Err(_) => Err("this server does not know that command; is it another version?".into()),
+    };
+    writer.write_all(format!("{}\n", serde_json::to_string(&answer)?).as_bytes()).await
+}
+
+/// Asks the server that runs on `data`. `None` if none does.
+pub(crate) async fn ask(data: &Path, command: &Command) -> Result<Option<Vec<String>>> {
+    let Ok(stream) = UnixStream::connect(data_dir::socket(data)).await else { return Ok(None) };
+    let exchange = async {
+        let mut stream = stream;
+        stream.write_all(format!("{}\n", serde_json::to_string(command)?).as_bytes()).await?;
+        let mut line = String::new();
+        BufReader::new(stream.take(LINE)).read_line(&mut line).await?;
+        Ok::<Answer, std::io::Error>(serde_json::from_str(&line)?)
+    };
+    let gone = || Error::unavailable("the server did not answer");
+    match tokio::time::timeout(PATIENCE, exchange).await {
+        Ok(Ok(Ok(lines))) => Ok(Some(lines)),
+        Ok(Ok(Err(sentence))) => Err(Error::invalid(sentence)),
+        Ok(Err(e)) => Err(gone().because(e)),
+        Err(_) => Err(gone()),
+    }
+}

@@ -1,0 +1,54 @@
+//! The data directory: one file per service, one lock, one socket, readable by its owner only.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use kernel::{Error, Result};
+
+/// The databases of an embedded installation, by service; `gateway` is the test gateway's own ledger.
+pub(crate) const DATABASES: [&str; 6] =
+    ["accounts", "tickets", "orders", "expiration", "payments", "gateway"];
+
+/// Holds the directory for one server; let go when dropped, or by the kernel when the process dies.
+pub(crate) struct Lock(#[allow(dead_code, reason = "held for its lock")] File);
+
+pub(crate) fn database(data: &Path, service: &str) -> PathBuf {
+    data.join(format!("{service}.db"))
+}
+
+pub(crate) fn socket(data: &Path) -> PathBuf {
+    data.join("marquee.sock")
+}
+
+/// Makes the directory where it is absent.
+pub(crate) fn make(data: &Path) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|e| {
+        Error::unavailable(format!("cannot make the data directory {}", data.display())).because(e)
+    })
+}
+
+/// Takes the directory for this process.
+///
+/// # Errors
+/// `Conflict` if another process has it.
+pub(crate) fn lock(data: &Path) -> Result<Lock> {
+    make(data)?;
+    let path = data.join("marquee.lock");
+    let failed = |e| Error::unavailable(format!("cannot lock {}", path.display())).because(e);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::conflict(format!(
+            "another marquee runs on {}: stop it, or give this one its own --data and --port",
+            data.display()
+        ))),
+        Err(fs::TryLockError::Error(e)) => Err(failed(e)),
+    }
+}

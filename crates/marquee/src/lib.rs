@@ -1,0 +1,20 @@
+//! The binary's parts: the command line, the catalogue of services, start and stop.
+//!
+//! Tests start the same [`House`] from the same builder as `marquee serve` does.
+
+mod backup;
+mod cli;
+mod commands;
+mod control;
+mod data_dir;
+mod demo;
+mod house;
+mod operations;
+mod secrets;
+mod serve;
+mod telemetry;
+mod verify;
+
+pub use cli::{Cli, main};
+pub use house::{House, Settings};
+pub use serve::{Running, start};

@@ -1,0 +1,7 @@
+//! `marquee`: see `marquee --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    marquee::main()
+}

@@ -1,0 +1,56 @@
+//! Secrets come from the environment, from the file that `X_FILE` names, or, for the signing key of an
+//! embedded installation, from the data directory, where the first start puts one.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use kernel::{Error, Result};
+
+/// The secret `name` from `name` or from the file that `name_FILE` names; trailing line ends are cut.
+pub(crate) fn from_environment(name: &str) -> Result<Option<String>> {
+    if let Ok(value) = std::env::var(name) {
+        return Ok(Some(value));
+    }
+    let Ok(path) = std::env::var(format!("{name}_FILE")) else { return Ok(None) };
+    let text = fs::read_to_string(&path)
+        .map_err(|e| Error::invalid(format!("{name}_FILE names a file that cannot be read")).because(e))?;
+    Ok(Some(text.trim_end_matches(['\r', '\n']).to_string()))
+}
+
+/// The key that signs sessions.
+pub(crate) fn jwt_key(data: &Path) -> Result<Vec<u8>> {
+    if let Some(key) = from_environment("JWT_KEY")? {
+        if key.len() < 16 {
+            return Err(Error::invalid(
+                "JWT_KEY is too short: give it at least 16 characters, better 32 random ones",
+            ));
+        }
+        return Ok(key.into_bytes());
+    }
+    let path = data.join("jwt.key");
+    match fs::read(&path) {
+        Ok(key) if key.len() >= 32 => Ok(key),
+        Ok(_) => {
+            Err(Error::internal(format!("{} is damaged; delete it to sign everybody out", path.display())))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => make_key(data, &path),
+        Err(e) => Err(Error::unavailable("cannot read the signing key").because(e)),
+    }
+}
+
+/// Writes a new key aside, makes it durable, and only then gives it its name.
+fn make_key(data: &Path, path: &Path) -> Result<Vec<u8>> {
+    let key = format!("{}{}", kernel::random_code(), kernel::random_code()).into_bytes();
+    let aside = data.join("jwt.key.new");
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&aside)?;
+        file.write_all(&key)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)?;
+        fs::File::open(data)?.sync_all()
+    };
+    write().map_err(|e| Error::unavailable("cannot write the signing key").because(e))?;
+    Ok(key)
+}

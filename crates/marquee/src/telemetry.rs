@@ -1,0 +1,42 @@
+//! Logs and metrics of the process.
+
+use std::io::IsTerminal as _;
+use std::sync::OnceLock;
+
+use kernel::{Error, Result};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// Seconds, from a fast read to the longest a request may take.
+const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Starts logging to standard error; `RUST_LOG` narrows it.
+pub(crate) fn init_logs(format: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    // A second start in one process (tests) keeps the first one's subscriber.
+    let _ = if format == "json" { logs.json().try_init() } else { logs.try_init() };
+}
+
+/// What renders the metrics of this process; the recorder is installed once.
+pub(crate) fn metrics() -> Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
+        .and_then(|b| b.set_buckets_for_metric(Matcher::Suffix("_size".into()), &SIZES))
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|e| Error::internal("cannot install the metrics").because(e));
+    match handle {
+        Ok(handle) => Ok(HANDLE.get_or_init(|| handle).clone()),
+        // Another start of this process was quicker.
+        Err(error) => HANDLE.get().cloned().ok_or(error),
+    }
+}

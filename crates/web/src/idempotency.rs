@@ -1,0 +1,167 @@
+//! `Idempotency-Key`: the same request sent again gets the stored answer and acts no second time.
+//!
+//! A second request waits here while the first is at work in this process; one in another process is
+//! seen in the database. An act that stores its answer in the transaction of its effect (it is given the
+//! key for that) is safe against a crash between the two as well.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::time::Duration;
+
+use axum::extract::{FromRequest, OriginalUri, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use db::{Db, IdempotencyKey, Recall, StoredAnswer};
+use kernel::{Error, Kind};
+use sha2::{Digest, Sha256};
+
+use crate::answer::Answer;
+use crate::body::RawBody;
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::fields::Fields;
+use crate::json::JsonType;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::web::Web;
+
+/// A JSON body like [`crate::Json`], together with the request's idempotency key.
+pub struct Post {
+    web: Web,
+    fields: Fields,
+    key: Option<Key>,
+}
+
+struct Key {
+    key: String,
+    fingerprint: String,
+}
+
+/// How long to wait for the first request of a key that another process has at work, and between looks.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
+
+impl<S: Send + Sync> FromRequest<S> for Post {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Problem> {
+        let media_type = JsonType::of(request.headers())?;
+        let web = Context::of(request.extensions())?.web().clone();
+        let (parts, body) = request.into_parts();
+        let key = key_of(&parts)?;
+        let path = path_of(&parts).to_owned();
+        let RawBody(body) = RawBody::from_request(Request::from_parts(parts, body), state).await?;
+        let key = key.map(|key| Key { key, fingerprint: fingerprint(&path, &body) });
+        Ok(Self { web, fields: media_type.parse(&body)?, key })
+    }
+}
+
+/// The header's value: 1 to 255 visible ASCII characters.
+fn key_of(parts: &Parts) -> std::result::Result<Option<String>, Problem> {
+    let mut values = parts.headers.get_all("idempotency-key").iter();
+    match (values.next().map(HeaderValue::as_bytes), values.next()) {
+        (None, _) => Ok(None),
+        (Some(key @ [_, ..]), None) if key.len() <= 255 && key.iter().all(u8::is_ascii_graphic) => {
+            Ok(Some(key.iter().copied().map(char::from).collect()))
+        }
+        _ => {
+            let message = "Idempotency-Key must be one value of 1 to 255 visible ASCII characters";
+            Err(Problem::new(StatusCode::BAD_REQUEST, message))
+        }
+    }
+}
+
+fn path_of(parts: &Parts) -> &str {
+    parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0).path()
+}
+
+/// Tells requests under one key apart. The path belongs to it, for what is refunded, say, stands there.
+fn fingerprint(path: &str, body: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(path).chain_update([0]).chain_update(body).finalize();
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
+        hex
+    })
+}
+
+impl Post {
+    /// Runs `act` at most once per user, `route` (`POST /api/orders`) and key, and keeps its answer, or
+    /// its error's, unless the same request may fare better the next time. Without a key it just runs.
+    ///
+    /// # Errors
+    /// Those of `act`; `KeyReused` if the key came with another body; `Unavailable` if the first request
+    /// does not come to an end.
+    pub async fn once<F, Fut>(
+        self,
+        db: &Db,
+        session: &Session,
+        route: &'static str,
+        act: F,
+    ) -> Result<Response>
+    where
+        F: FnOnce(Fields, Option<IdempotencyKey>) -> Fut,
+        Fut: Future<Output = kernel::Result<Answer>>,
+    {
+        let Self { web, fields, key } = self;
+        let Some(Key { key, fingerprint }) = key else {
+            return Ok(act(fields, None).await?.into_response());
+        };
+        let key = IdempotencyKey { scope: format!("{} {route}", session.user), key, fingerprint };
+        let _turn = web.turns().take(format!("{} {}", key.scope, key.key)).await;
+        if let Some(stored) = recall(db, &key).await? {
+            return Ok(replay(stored));
+        }
+        let outcome = act(fields, Some(key.clone())).await;
+        let answer = match &outcome {
+            Ok(answer) => answer.clone(),
+            Err(error) => Answer::problem(&Problem::of(error)),
+        };
+        if is_kept(answer.status) {
+            let stored = StoredAnswer { status: answer.status.as_u16(), body: answer.body };
+            if let Err(e) = db.remember(&key, &stored).await {
+                // What was done is done. Only a repetition would notice, and an act that must not be
+                // repeated has stored its answer itself.
+                tracing::warn!(error = %e, route, "an answer could not be kept under its idempotency key");
+            }
+        }
+        Ok(outcome.map_err(Failure)?.into_response())
+    }
+}
+
+/// What the key was answered before, once that is known; nothing if it is new.
+async fn recall(db: &Db, key: &IdempotencyKey) -> kernel::Result<Option<StoredAnswer>> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match db.recall(key).await? {
+            Recall::Unknown => return Ok(None),
+            Recall::Answer(answer) => return Ok(Some(answer)),
+            Recall::OtherBody => {
+                return Err(Error::new(Kind::KeyReused, "This Idempotency-Key was used for another request"));
+            }
+            Recall::Running if tokio::time::Instant::now() < deadline => tokio::time::sleep(LOOK).await,
+            Recall::Running => {
+                return Err(Error::unavailable("the first request of an idempotency key is still at work"));
+            }
+        }
+    }
+}
+
+fn replay(stored: StoredAnswer) -> Response {
+    let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Answer { status, body: stored.body }.into_response();
+    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response
+}
+
+/// Whether the answer would be the same the next time. Signing in, waiting or our recovery change others.
+fn is_kept(status: StatusCode) -> bool {
+    !(status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! What every HTTP handler stands on, so that a service's handlers say only what is theirs.
+//!
+//! [`stack`] goes around all routes once. It gives each request an id, a log line and its metrics,
+//! refuses forged cross-site requests, bounds its time, and renders every failure as `problem+json` or
+//! as a page. Handlers take what they need as extractors: [`Session`] and its kin for who is asking,
+//! [`Json`], [`Form`] and [`Post`] for what was sent, [`PathId`] and [`Paging`] for what is meant. They
+//! answer with [`Result`], whose error is the only place that maps a `kernel::Kind` to a status.
+
+mod accept;
+mod address;
+mod answer;
+mod assets;
+mod body;
+mod context;
+mod cookies;
+mod csrf;
+mod failure;
+mod fields;
+mod form_view;
+mod gzip;
+mod idempotency;
+mod json;
+mod limit;
+mod live;
+mod meters;
+mod page;
+mod paging;
+mod path;
+mod problem;
+mod request_id;
+mod revocations;
+mod session;
+mod sessions;
+mod stack;
+#[cfg(test)]
+mod testing;
+mod turns;
+mod web;
+
+pub use address::ClientAddr;
+pub use answer::Answer;
+pub use assets::assets;
+pub use body::{RawBody, read_body};
+pub use context::Unhurried;
+pub use failure::{Failure, Result};
+pub use fields::Fields;
+pub use form_view::FormView;
+pub use idempotency::Post;
+pub use json::{Form, Json};
+pub use limit::Limiter;
+pub use live::{Changes, live};
+pub use page::{Page, html, html_with, safe_next, see_other};
+pub use paging::{Paging, list};
+pub use path::PathId;
+pub use problem::Problem;
+pub use revocations::Revocations;
+pub use session::{MaybeSession, Operator, PageSession, SESSION_LIFETIME, Session};
+pub use sessions::Sessions;
+pub use stack::stack;
+pub use web::{Config, Web};

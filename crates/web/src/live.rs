@@ -1,0 +1,161 @@
+//! Live numbers for open pages, as server-sent events. A change is announced by key, and only those who
+//! look at that key are woken, so a busy evening costs nothing on pages nobody has open.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::Failure;
+use crate::problem::Problem;
+use crate::web::Web;
+
+/// At most five states a second reach a page.
+const PACE: Duration = Duration::from_millis(200);
+/// Without any news the state is read again after this time, lest a lost announcement matter, and the
+/// line is kept open.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// When a browser comes back after the stream has ended.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Who looks at what. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct Changes(Arc<RwLock<HashMap<String, watch::Sender<()>>>>);
+
+impl Changes {
+    /// Wakes those who look at `key` (`ticket:<id>`). Many announcements in a row are one to them.
+    pub fn announce(&self, key: impl AsRef<str>) {
+        if let Some(change) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key.as_ref()) {
+            change.send_replace(());
+        }
+    }
+
+    fn watch(&self, key: String) -> Watch {
+        let mut watched = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let changes = watched.entry(key.clone()).or_insert_with(|| watch::Sender::new(())).subscribe();
+        Watch { all: self.clone(), key, changes }
+    }
+}
+
+/// One open page's interest in a key.
+struct Watch {
+    all: Changes,
+    key: String,
+    changes: watch::Receiver<()>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watched = self.all.0.write().unwrap_or_else(PoisonError::into_inner);
+        // This one's own receiver is still counted.
+        if watched.get(&self.key).is_some_and(|change| change.receiver_count() <= 1) {
+            watched.remove(&self.key);
+        }
+    }
+}
+
+/// Sends the state that `read` answers: at once, and after each change of `key`. The stream ends when
+/// the process stops, or when there is nothing to read any more.
+pub fn live<F, Fut, T>(web: &Web, key: String, read: F) -> Response
+where
+    F: Fn() -> Fut + Send + 'static,
+    Fut: Future<Output = kernel::Result<T>> + Send + 'static,
+    T: Serialize + Send + 'static,
+{
+    let now = Instant::now();
+    let watch = web.changes().watch(key);
+    let feed = Feed { watch, shutdown: web.shutdown().clone(), read, looked: now, spoke: now, shown: None };
+    let events = stream::unfold(feed, async |mut feed| {
+        let event = feed.next().await?;
+        Some((Ok::<_, Infallible>(event), feed))
+    });
+    let mut response = Sse::new(events).into_response();
+    // nginx would collect events until its buffer is full.
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+struct Feed<F> {
+    watch: Watch,
+    shutdown: CancellationToken,
+    read: F,
+    /// When the state was last read.
+    looked: Instant,
+    /// When something was last sent.
+    spoke: Instant,
+    /// The state that the page shows.
+    shown: Option<String>,
+}
+
+impl<F, Fut, T> Feed<F>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = kernel::Result<T>>,
+    T: Serialize,
+{
+    /// The next thing to send, or the end.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let first = self.shown.is_none();
+            let mut quiet = false;
+            if !first {
+                quiet = tokio::select! {
+                    () = self.shutdown.cancelled() => return None,
+                    quiet = news(&mut self.watch.changes, self.looked + PACE, self.spoke + HEARTBEAT) => quiet,
+                };
+            }
+            // What changes from here on is seen by the next look.
+            self.watch.changes.mark_unchanged();
+            let state = self.state().await;
+            self.looked = Instant::now();
+            let event = match state {
+                Ok(state) if self.shown.as_ref() == Some(&state) && !quiet => continue,
+                Ok(state) if self.shown.as_ref() == Some(&state) => heartbeat(),
+                Ok(state) => {
+                    let event = Event::default().data(&state);
+                    self.shown = Some(state);
+                    if first { event.retry(RETRY) } else { event }
+                }
+                Err(e) if e.is_transient() && !first => heartbeat(),
+                Err(e) => {
+                    // Becoming a problem it is logged if it is ours; what is gone is simply over.
+                    let _ = Problem::from(Failure(e));
+                    return None;
+                }
+            };
+            self.spoke = self.looked;
+            return Some(event);
+        }
+    }
+
+    async fn state(&mut self) -> kernel::Result<String> {
+        let state = (self.read)().await?;
+        serde_json::to_string(&state).map_err(|e| kernel::Error::internal("a state has no JSON").because(e))
+    }
+}
+
+/// A comment, which a page ignores and a proxy does not.
+fn heartbeat() -> Event {
+    Event::default().comment("")
+}
+
+/// Waits for a change, not before `soonest` and not beyond `latest`. Whether there was none.
+async fn news(changes: &mut watch::Receiver<()>, soonest: Instant, latest: Instant) -> bool {
+    sleep_until(soonest).await;
+    timeout_at(latest, changes.changed()).await.is_err()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! What every HTML page has in common. A service's template extends `layout.html`, which finds all that
+//! it shows in the template's field `page`.
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kernel::Money;
+
+use crate::assets;
+use crate::failure::Failure;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::web::Web;
+
+/// What the layout of a page shows.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The page's own title.
+    pub title: String,
+    /// Whether to offer signing out, or signing in.
+    pub signed_in: bool,
+    /// Whether to offer what only operators do.
+    pub operator: bool,
+    /// Where the page is, to mark it in the navigation and to come back after signing in.
+    pub path: String,
+    /// The style sheet's address.
+    pub css: &'static str,
+    /// The script's address.
+    pub js: &'static str,
+    /// ISO 4217, in lower case.
+    pub currency: String,
+}
+
+impl Page {
+    /// The layout's data for one answer.
+    pub fn new(
+        web: &Web,
+        session: Option<&Session>,
+        title: impl Into<String>,
+        path: impl Into<String>,
+    ) -> Self {
+        Self {
+            title: title.into(),
+            signed_in: session.is_some(),
+            operator: session.is_some_and(Session::is_operator),
+            path: path.into(),
+            css: assets::css(),
+            js: assets::js(),
+            currency: web.currency().to_owned(),
+        }
+    }
+
+    /// An amount with its currency: `$19.99` in US dollars, otherwise `19.99 EUR`.
+    pub fn price(&self, money: Money) -> String {
+        if self.currency == "usd" {
+            format!("${money}")
+        } else {
+            format!("{money} {}", self.currency.to_uppercase())
+        }
+    }
+}
+
+/// A page, 200. Pages show what is true now and for one person, so nobody keeps them.
+pub fn html<T: Template>(template: &T) -> Response {
+    html_with(StatusCode::OK, template)
+}
+
+/// A page with another status: a form that has to be filled in again, say.
+pub fn html_with<T: Template>(status: StatusCode, template: &T) -> Response {
+    match template.render() {
+        Ok(text) => {
+            let content_type = HeaderValue::from_static("text/html; charset=utf-8");
+            let headers = [
+                (header::CONTENT_TYPE, content_type),
+                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ];
+            (status, headers, text).into_response()
+        }
+        Err(e) => Failure(kernel::Error::internal("a page could not be rendered").because(e)).into_response(),
+    }
+}
+
+/// The page of a problem.
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    page: Page,
+    status: u16,
+    title: &'a str,
+    messages: Vec<String>,
+    request_id: String,
+}
+
+/// A problem as a page, for whoever asked for a page.
+pub(crate) fn error_page(problem: &Problem, page: Page, request_id: &str) -> Option<String> {
+    let template = ErrorPage {
+        page,
+        status: problem.status().as_u16(),
+        title: problem.title(),
+        messages: problem.messages().map(str::to_owned).collect(),
+        request_id: request_id.to_owned(),
+    };
+    // The JSON of the problem is still there to answer with.
+    template
+        .render()
+        .inspect_err(|e| tracing::error!(error = %e, "the error page could not be rendered"))
+        .ok()
+}
+
+/// 303: look there instead, with a GET.
+pub fn see_other(path: &str) -> Response {
+    // A header carries visible ASCII only; the rest is escaped as in any URL.
+    let mut location = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_graphic() {
+            location.push(char::from(byte));
+        } else {
+            location.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    let location = HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+/// Where to go after signing in: only ever to a path of ours, else to the front page. A link to our
+/// sign-in page must not lead to somebody else's site.
+pub fn safe_next(next: Option<&str>) -> &str {
+    // To a browser `//host` and `/\host` are other sites, and it drops tabs and line ends before it looks.
+    let is_local = |path: &str| {
+        path.starts_with('/') && !path.starts_with("//") && !path.chars().any(|c| c == '\\' || c.is_control())
+    };
+    next.filter(|path| is_local(path)).unwrap_or("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{body_of, session, web};
+    use contracts::Role;
+
+    #[test]
+    fn only_a_local_path_is_next() {
+        for (next, safe) in [
+            ("/", "/"),
+            ("/orders", "/orders"),
+            ("/orders?a=1#b", "/orders?a=1#b"),
+            ("/a//b", "/a//b"),
+            ("/a:b@c", "/a:b@c"),
+            ("/%2F%2Fevil.example", "/%2F%2Fevil.example"),
+            ("/ä", "/ä"),
+            ("", "/"),
+            ("orders", "/"),
+            ("//evil.example", "/"),
+            ("///evil.example", "/"),
+            ("/\\evil.example", "/"),
+            ("\\\\evil.example", "/"),
+            ("/a\\b", "/"),
+            ("/\t/evil.example", "/"),
+            ("/\n/evil.example", "/"),
+            ("/a\r\nSet-Cookie: session=x", "/"),
+            (" //evil.example", "/"),
+            ("https://evil.example", "/"),
+            ("javascript:alert(1)", "/"),
+        ] {
+            assert_eq!(safe_next(Some(next)), safe, "{next:?}");
+        }
+        assert_eq!(safe_next(None), "/");
+    }
+
+    #[test]
+    fn a_redirect_is_always_a_header() {
+        for (path, location) in [("/a?b=c", "/a?b=c"), ("/ä b", "/%C3%A4%20b"), ("/a\r\nb", "/a%0D%0Ab")] {
+            let response = see_other(path);
+            assert_eq!(response.status(), StatusCode::SEE_OTHER);
+            assert_eq!(response.headers()[header::LOCATION], location);
+        }
+    }
+
+    #[test]
+    fn knows_who_looks_and_what_it_costs() {
+        let (web, _) = web();
+        let nobody = Page::new(&web, None, "Tickets", "/");
+        assert!(!nobody.signed_in && !nobody.operator);
+        let operator = Page::new(&web, Some(&session(&web, Role::Operator)), "Tickets", "/");
+        assert!(operator.signed_in && operator.operator);
+        let price = Money::from_minor(1999);
+        assert_eq!(operator.price(price), "$19.99");
+        assert_eq!(Page { currency: "eur".to_owned(), ..operator }.price(price), "19.99 EUR");
+    }
+
+    #[tokio::test]
+    async fn pages_are_escaped_and_not_kept() {
+        #[derive(Template)]
+        #[template(source = "<p>{{ text }}</p>", ext = "html")]
+        struct Sample<'a> {
+            text: &'a str,
+        }
+        let response = html_with(StatusCode::BAD_REQUEST, &Sample { text: "<script>" });
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        assert_eq!(body_of(response).await, "<p>&#60;script&#62;</p>");
+    }
+
+    #[test]
+    fn the_error_page_says_what_the_problem_says() {
+        let (web, _) = web();
+        let problem = Problem::new(StatusCode::NOT_FOUND, "No such <ticket>");
+        let text = error_page(&problem, Page::new(&web, None, problem.title(), "/x"), "request-7").unwrap();
+        assert!(text.contains("No such &#60;ticket&#62;") && text.contains("request-7"), "{text}");
+    }
+}

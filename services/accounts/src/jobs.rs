@@ -1,0 +1,29 @@
+//! Work in the background.
+
+use std::time::Duration;
+
+use ::events::{Job, every};
+use kernel::Result;
+use tokio::sync::Notify;
+
+use crate::{Accounts, store};
+
+/// How often expired sessions are swept out.
+const PERIOD: Duration = Duration::from_secs(3600);
+
+/// Deletes the rows of sessions that have expired; their tokens are worthless, revoked or not.
+pub(crate) fn prune(accounts: &Accounts) -> Job {
+    let accounts = accounts.clone();
+    Job::new("accounts: prune sessions", move |stop| async move {
+        let never = Notify::new();
+        every("accounts: prune sessions", PERIOD, &never, stop, || accounts.prune_sessions()).await;
+    })
+}
+
+impl Accounts {
+    async fn prune_sessions(&self) -> Result<()> {
+        // In batches, so that the writer is never held for long.
+        while store::prune(&self.0.db, self.0.web.clock().now()).await? >= store::BATCH.unsigned_abs() {}
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! Accounts: users, their sessions and API tokens.
+//!
+//! A session is a signed token that any service verifies alone, and a row here by which it can be
+//! revoked ([`sign`](Accounts::sign_in) in and out); a user is an aggregate whose every version is an event.
+
+mod api;
+mod device;
+mod events;
+mod forms;
+mod jobs;
+pub mod model;
+mod passwords;
+mod profile;
+mod session;
+mod sign;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::events::{Job, Subscription};
+use axum::Router;
+use db::{Db, Migration};
+use kernel::Result;
+use web::{Limiter, Web};
+
+use crate::passwords::Passwords;
+
+pub use forms::Credentials;
+pub use model::{NewUser, SignUp, User};
+pub use profile::{AccountChange, UserChange};
+pub use session::{Kind, OwnSession};
+pub use sign::{Client, MAX_TOKEN_LIFETIME, SignedIn, TOKEN_LIFETIME};
+
+/// This service's tables.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") }];
+
+/// Limits that a normal client never meets.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Failed sign-ins to one account, known or not, within [`Limits::sign_in_window`].
+    pub failures_per_account: u32,
+    /// Failed sign-ins from one address, within the same time.
+    pub failures_per_address: u32,
+    /// The window of both.
+    pub sign_in_window: Duration,
+    /// Sign-ups from one address within [`Limits::sign_up_window`].
+    pub sign_ups_per_address: u32,
+    /// Their window.
+    pub sign_up_window: Duration,
+}
+
+impl Default for Limits {
+    /// 10 and 100 in 15 minutes, 300 in an hour (contract, Conventions).
+    fn default() -> Self {
+        Self {
+            failures_per_account: 10,
+            failures_per_address: 100,
+            sign_in_window: Duration::from_secs(15 * 60),
+            sign_ups_per_address: 300,
+            sign_up_window: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// The service. Clones share it.
+#[derive(Clone)]
+pub struct Accounts(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    web: Web,
+    passwords: Passwords,
+    account_failures: Limiter,
+    address_failures: Limiter,
+    sign_ups: Limiter,
+}
+
+impl Accounts {
+    /// The service on its database, which is open and migrated.
+    pub fn new(db: Db, web: Web, limits: &Limits) -> Self {
+        let limiter = |limit, per| Limiter::new(limit, per, web.clock().clone());
+        Self(Arc::new(Inner {
+            passwords: Passwords::new(),
+            account_failures: limiter(limits.failures_per_account, limits.sign_in_window),
+            address_failures: limiter(limits.failures_per_address, limits.sign_in_window),
+            sign_ups: limiter(limits.sign_ups_per_address, limits.sign_up_window),
+            db,
+            web,
+        }))
+    }
+
+    /// Its JSON calls.
+    pub fn routes(&self) -> Router {
+        api::routes().with_state(self.clone())
+    }
+
+    /// What it hears.
+    pub fn subscription(&self) -> Subscription {
+        Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
+    }
+
+    /// Its work in the background.
+    pub fn jobs(&self) -> Vec<Job> {
+        vec![jobs::prune(self)]
+    }
+
+    /// Tells this process which live sessions were revoked before it started. To be awaited before the
+    /// first request is served.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub async fn load_revocations(&self) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let batch = store::revoked(&self.0.db, self.0.web.clock().now(), &after).await?;
+            for (id, expires_at) in &batch {
+                self.0.web.revocations().revoke(*id, *expires_at);
+            }
+            match batch.last() {
+                Some((last, _)) => after = last.to_string(),
+                None => return Ok(()),
+            }
+        }
+    }
+}

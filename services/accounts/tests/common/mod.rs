@@ -1,0 +1,166 @@
+//! The service on a real database, behind the real stack.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // each test file uses its part
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use accounts::{Accounts, Limits, MIGRATIONS, NewUser};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, Request, header};
+use contracts::{Event, Role};
+use db::Db;
+use http_body_util::BodyExt as _;
+use kernel::{Clock, Instant};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+use web::{Config, Web};
+
+pub struct House {
+    pub dir: TempDir,
+    pub clock: Clock,
+    pub web: Web,
+    pub db: Db,
+    pub accounts: Accounts,
+    pub app: Router,
+}
+
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+
+    /// The session token of `Set-Cookie`; empty if it was cleared.
+    pub fn token(&self) -> String {
+        let cookie = self.headers.get(header::SET_COOKIE).expect("a cookie").to_str().unwrap();
+        cookie.strip_prefix("session=").unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    pub fn error(&self) -> (u16, String, Option<String>) {
+        let json = self.json();
+        let error = &json["errors"][0];
+        let field = error["field"].as_str().map(str::to_owned);
+        (self.status, error["message"].as_str().unwrap().to_owned(), field)
+    }
+}
+
+pub fn a_web(clock: &Clock) -> Web {
+    Web::new(Config {
+        clock: clock.clone(),
+        jwt_key: b"a key for the tests, long enough".to_vec(),
+        secure_cookies: false,
+        currency: "usd".into(),
+        public_url: None,
+        body_limit: 64 * 1024,
+    })
+}
+
+pub async fn a_database(path: &Path, clock: &Clock) -> Db {
+    let db = Db::open_sqlite(path, "accounts", clock.clone()).unwrap();
+    db.migrate(MIGRATIONS).await.unwrap();
+    db
+}
+
+impl House {
+    pub async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub async fn with(limits: Limits) -> Self {
+        let dir = TempDir::new().unwrap();
+        let clock = Clock::manual(Instant::from_millis(1_800_000_000_500));
+        let web = a_web(&clock);
+        let db = a_database(&dir.path().join("accounts.db"), &clock).await;
+        let accounts = Accounts::new(db.clone(), web.clone(), &limits);
+        let app = web::stack(accounts.routes(), &web);
+        Self { dir, clock, web, db, accounts, app }
+    }
+
+    /// A request with a bearer token, if it is not empty, and a JSON body, if it is not null.
+    pub async fn call(&self, method: &str, path: &str, token: &str, body: Value) -> Reply {
+        self.call_from("192.0.2.1:1", method, path, token, body).await
+    }
+
+    pub async fn call_from(&self, from: &str, method: &str, path: &str, token: &str, body: Value) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        if !token.is_empty() {
+            request = request.header(header::COOKIE, format!("session={token}"));
+        }
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            Body::from(body.to_string())
+        };
+        let from: SocketAddr = from.parse().unwrap();
+        self.send(request.extension(ConnectInfo(from)).body(body).unwrap()).await
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Reply {
+        self.call("GET", path, token, Value::Null).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.call("POST", path, "", body).await
+    }
+
+    /// Signs up; answers the id and the session's token.
+    pub async fn sign_up(&self, email: &str) -> (String, String) {
+        let reply =
+            self.post("/api/users/signup", serde_json::json!({"email": email, "password": "password"})).await;
+        assert_eq!(reply.status, 201, "{}", reply.text);
+        (reply.json()["id"].as_str().unwrap().to_owned(), reply.token())
+    }
+
+    pub async fn sign_in(&self, email: &str, password: &str) -> Reply {
+        self.post("/api/users/signin", serde_json::json!({"email": email, "password": password})).await
+    }
+
+    /// An operator's token.
+    pub async fn operator(&self) -> String {
+        let (email, password) = ("op@example.com".to_owned(), "operator!".to_owned());
+        let new = NewUser { email: email.clone(), username: None, password, role: Role::Operator };
+        self.accounts.create_user(new).await.unwrap();
+        self.accounts.create_token(&email, Some(Duration::from_secs(3600))).await.unwrap()
+    }
+
+    pub async fn is_signed_in(&self, token: &str) -> bool {
+        !self.get("/api/users/currentuser", token).await.json()["currentUser"].is_null()
+    }
+
+    pub async fn events(&self) -> Vec<Event> {
+        let recorded = self.db.outbox_next(10_000).await.unwrap();
+        recorded.iter().map(|r| serde_json::from_str(&r.payload).unwrap()).collect()
+    }
+
+    /// Subjects and versions of one user's events, in order.
+    pub async fn user_events(&self, id: &str) -> Vec<(&'static str, i64)> {
+        let aggregate = format!("user:{id}");
+        let events = self.events().await;
+        events.iter().filter(|e| e.aggregate() == aggregate).map(|e| (e.subject(), e.version())).collect()
+    }
+
+    pub async fn revocations(&self) -> usize {
+        self.events().await.iter().filter(|e| matches!(e, Event::SessionRevoked(_))).count()
+    }
+}

@@ -1,0 +1,54 @@
+//! All of this service's SQL.
+
+use contracts::ExpirationState;
+use db::{Db, Tx, from_row};
+use kernel::{Instant, OrderId, Result};
+
+const REMEMBER: &str =
+    "INSERT INTO holds (order_id, expires_at) VALUES ($1, $2) ON CONFLICT (order_id) DO NOTHING";
+const FORGET: &str = "DELETE FROM holds WHERE order_id = $1";
+const NEXT_END: &str = "SELECT MIN(expires_at) FROM holds";
+const TAKE_DUE: &str = "DELETE FROM holds WHERE order_id IN
+        (SELECT order_id FROM holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)
+    RETURNING order_id, expires_at";
+const AFTER: &str = "SELECT order_id, expires_at FROM holds WHERE order_id > $1 ORDER BY order_id LIMIT $2";
+
+/// A hold and its end.
+pub struct Hold {
+    /// Whose hold.
+    pub order_id: OrderId,
+    /// When it ends.
+    pub expires_at: Instant,
+}
+from_row!(Hold { order_id, expires_at });
+
+impl From<Hold> for ExpirationState {
+    fn from(hold: Hold) -> Self {
+        Self { order_id: hold.order_id, expires_at: hold.expires_at }
+    }
+}
+
+/// Remembers a hold's end.
+pub async fn remember(tx: &Tx, order: OrderId, at: Instant) -> Result<()> {
+    tx.execute(REMEMBER, &[&order, &at]).await.map(drop)
+}
+
+/// Forgets a hold that needs no end any more.
+pub async fn forget(tx: &Tx, order: OrderId) -> Result<()> {
+    tx.execute(FORGET, &[&order]).await.map(drop)
+}
+
+/// When the next hold ends.
+pub async fn next_end(db: &Db) -> Result<Option<Instant>> {
+    Ok(db.one::<(Option<Instant>,)>(NEXT_END, &[]).await?.0)
+}
+
+/// Takes out holds whose end has come, at most `limit`.
+pub async fn take_due(tx: &Tx, now: Instant, limit: i64) -> Result<Vec<Hold>> {
+    tx.all(TAKE_DUE, &[&now, &limit]).await
+}
+
+/// Holds after `after` in order of their orders' ids.
+pub async fn holds_after(db: &Db, after: &str, limit: i64) -> Result<Vec<Hold>> {
+    db.all(AFTER, &[&after, &limit]).await
+}

@@ -1,0 +1,78 @@
+//! Orders: a buyer holds capacity of a ticket for a while, pays, and is admitted.
+//!
+//! This service owns capacity. It decides who gets the last unit ([`Orders::reserve`]), and what money
+//! does that arrives late ([`model`]).
+
+mod acts;
+mod api;
+mod events;
+pub mod model;
+mod reserve;
+mod store;
+pub mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::events::Subscription;
+use axum::Router;
+use db::{Db, Lane, Migration};
+use tokio::sync::Notify;
+use web::Web;
+
+pub use model::{Admission, Order, Sale};
+pub use reserve::{Guard, Reserve};
+
+/// This service's tables.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") }];
+
+/// What an installation may choose.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a hold lasts.
+    pub hold: Duration,
+    /// The highest quantity of one order.
+    pub max_per_order: i64,
+    /// Always [`Guard::On`], except in a test that shows what happens without it.
+    pub guard: Guard,
+}
+
+impl Default for Settings {
+    /// Fifteen minutes, ten units (contract, Orders).
+    fn default() -> Self {
+        Self { hold: Duration::from_secs(900), max_per_order: 10, guard: Guard::On }
+    }
+}
+
+/// The service. Clones share it.
+#[derive(Clone)]
+pub struct Orders(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    web: Web,
+    settings: Settings,
+    lane: Lane<Reserve, Order>,
+    /// Rung when the copy of a ticket has changed.
+    copies: Arc<Notify>,
+}
+
+impl Orders {
+    /// The service on its database, which is open and migrated. Starts the lane of reservations on the
+    /// current runtime.
+    pub fn new(db: Db, web: Web, settings: Settings) -> Self {
+        let lane = reserve::lane(&db, &settings);
+        Self(Arc::new(Inner { db, web, settings, lane, copies: Arc::default() }))
+    }
+
+    /// Its JSON calls and pages.
+    pub fn routes(&self) -> Router {
+        api::routes().with_state(self.clone())
+    }
+
+    /// What it hears.
+    pub fn subscription(&self) -> Subscription {
+        Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
+    }
+}

@@ -1,0 +1,328 @@
+//! All of this service's SQL.
+
+use contracts::{CancelReason, OrderStatus, OrderTicket, StockState, TicketState};
+use db::{Db, Tx, from_row};
+use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
+
+use crate::model::{Admission, Capacity, Cause, Order, Sale, Step};
+use crate::reserve::Guard;
+
+const TAKE: &str = "UPDATE stock SET taken = taken + $2
+    WHERE ticket_id = $1 AND taken + $2 <= capacity AND NOT withdrawn AND (closes_at IS NULL OR closes_at > $3)
+    RETURNING version, seller_id, title, price";
+/// Negative control only: as if nobody had thought of the last unit.
+const TAKE_UNGUARDED: &str = "UPDATE stock SET taken = taken + $2
+    WHERE ticket_id = $1 AND NOT withdrawn AND (closes_at IS NULL OR closes_at > $3)
+    RETURNING version, seller_id, title, price";
+const RETAKE: &str =
+    "UPDATE stock SET taken = taken + $2 WHERE ticket_id = $1 AND taken + $2 <= capacity RETURNING taken";
+const RELEASE: &str = "UPDATE stock SET taken = taken - $2 WHERE ticket_id = $1";
+const ON_SALE: &str = "SELECT withdrawn, closes_at FROM stock WHERE ticket_id = $1";
+const STARTS_AT: &str = "SELECT starts_at FROM stock WHERE ticket_id = $1";
+const COPY: &str = "INSERT INTO stock
+        (ticket_id, version, seller_id, title, price, withdrawn, starts_at, closes_at, capacity, taken, clamps)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)
+    ON CONFLICT (ticket_id) DO UPDATE SET version = excluded.version, title = excluded.title,
+        price = excluded.price, withdrawn = excluded.withdrawn, starts_at = excluded.starts_at,
+        closes_at = excluded.closes_at,
+        capacity = CASE WHEN excluded.capacity < stock.taken THEN stock.taken ELSE excluded.capacity END
+    WHERE stock.version < excluded.version
+    RETURNING capacity, clamps";
+const CLAMPED: &str = "UPDATE stock SET clamps = clamps + 1 WHERE ticket_id = $1";
+const INSERT: &str =
+    "INSERT INTO orders (id, version, user_id, status, quantity, amount, expires_at, expired,
+        ticket_id, ticket_title, ticket_price, ticket_version, seller_id, history)
+    VALUES ($1, 0, $2, 'created', $3, $4, $5, FALSE, $6, $7, $8, $9, $10, $11)";
+const ADVANCE: &str =
+    "UPDATE orders SET version = $2, status = $3, reason = $4, expired = $5, payment_id = $6,
+        history = history || $7
+    WHERE id = $1 AND version = $2 - 1";
+const BY_ID: &str =
+    "SELECT id, version, user_id, status, reason, quantity, amount, expires_at, expired, payment_id,
+        ticket_id, ticket_title, ticket_price, ticket_version, seller_id
+    FROM orders WHERE id = $1";
+const OF_USER: &str =
+    "SELECT id, version, user_id, status, reason, quantity, amount, expires_at, expired, payment_id,
+        ticket_id, ticket_title, ticket_price, ticket_version, seller_id
+    FROM orders WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+const OF_USER_LATEST: &str =
+    "SELECT id, version, user_id, status, reason, quantity, amount, expires_at, expired,
+        payment_id, ticket_id, ticket_title, ticket_price, ticket_version, seller_id
+    FROM orders WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+const SALES: &str = "SELECT id, ticket_id, ticket_title, quantity, amount, status, payment_id
+    FROM orders WHERE seller_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+const SALES_LATEST: &str = "SELECT id, ticket_id, ticket_title, quantity, amount, status, payment_id
+    FROM orders WHERE seller_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+const ADMIT: &str = "INSERT INTO admissions (code, order_id, unit) VALUES ($1, $2, $3)
+    ON CONFLICT (order_id, unit) DO NOTHING";
+const ADMISSIONS: &str = "SELECT code, redeemed_at FROM admissions WHERE order_id = $1 ORDER BY unit";
+const ADMISSIONS_OF_USER: &str = "SELECT a.order_id, a.code, a.redeemed_at
+    FROM admissions a JOIN orders o ON o.id = a.order_id
+    WHERE o.user_id = $1 AND o.id >= $2 AND o.id <= $3 ORDER BY a.order_id, a.unit LIMIT 20000";
+const ADMISSION: &str = "SELECT order_id, redeemed_at FROM admissions WHERE code = $1";
+const REDEEM: &str = "UPDATE admissions SET redeemed_at = $2 WHERE code = $1 AND redeemed_at IS NULL";
+
+/// An order as its row holds it.
+struct OrderRow {
+    id: OrderId,
+    version: i64,
+    user_id: UserId,
+    status: OrderStatus,
+    reason: Option<CancelReason>,
+    quantity: i64,
+    amount: Money,
+    expires_at: Instant,
+    expired: bool,
+    payment_id: Option<PaymentId>,
+    ticket_id: TicketId,
+    ticket_title: String,
+    ticket_price: Money,
+    ticket_version: i64,
+    seller_id: UserId,
+}
+from_row!(OrderRow {
+    id,
+    version,
+    user_id,
+    status,
+    reason,
+    quantity,
+    amount,
+    expires_at,
+    expired,
+    payment_id,
+    ticket_id,
+    ticket_title,
+    ticket_price,
+    ticket_version,
+    seller_id
+});
+
+impl From<OrderRow> for Order {
+    fn from(row: OrderRow) -> Self {
+        let OrderRow {
+            id,
+            version,
+            user_id,
+            status,
+            reason,
+            quantity,
+            amount,
+            expires_at,
+            expired,
+            payment_id,
+            ..
+        } = row;
+        let ticket = OrderTicket {
+            id: row.ticket_id,
+            title: row.ticket_title,
+            price: row.ticket_price,
+            version: row.ticket_version,
+            seller_id: row.seller_id,
+        };
+        Self {
+            id,
+            version,
+            user_id,
+            status,
+            reason,
+            quantity,
+            amount,
+            expires_at,
+            expired,
+            payment_id,
+            ticket,
+        }
+    }
+}
+
+from_row!(Sale { order_id, ticket_id, title, quantity, amount, status, payment_id });
+from_row!(Admission { code, redeemed_at });
+
+/// Where a list begins and which way it goes.
+pub struct Span {
+    /// The last id of the part before.
+    pub after: Option<OrderId>,
+    /// How many.
+    pub limit: i64,
+    /// Newest first.
+    pub descending: bool,
+}
+
+impl Span {
+    fn start(&self) -> String {
+        // Every id lies strictly between these two.
+        self.after
+            .map_or_else(|| if self.descending { "~".into() } else { String::new() }, |id| id.to_string())
+    }
+}
+
+/// Takes capacity of a ticket and answers what it is then.
+///
+/// # Errors
+/// 404 if orders has not heard of the ticket; 400 if it is not on sale or has not enough left.
+pub async fn take(tx: &Tx, guard: Guard, ticket: TicketId, quantity: i64) -> Result<OrderTicket> {
+    let now = tx.clock().now();
+    let sql = match guard {
+        Guard::On => TAKE,
+        Guard::Off => TAKE_UNGUARDED,
+    };
+    let taken: Option<(i64, UserId, String, Money)> = tx.optional(sql, &[&ticket, &quantity, &now]).await?;
+    if let Some((version, seller_id, title, price)) = taken {
+        return Ok(OrderTicket { id: ticket, title, price, version, seller_id });
+    }
+    let (withdrawn, closes_at): (bool, Option<Instant>) =
+        tx.optional(ON_SALE, &[&ticket]).await?.ok_or_else(Error::not_found)?;
+    let over = withdrawn || closes_at.is_some_and(|at| at <= now);
+    Err(Error::invalid(if over { "Ticket is no longer on sale" } else { "Ticket is already reserved" }))
+}
+
+/// Writes a new order and announces it.
+pub async fn insert(tx: &Tx, order: &Order) -> Result<()> {
+    let Order { id, user_id, quantity, amount, expires_at, ticket, .. } = order;
+    let history = entry(OrderStatus::Created, tx.clock().now());
+    let OrderTicket { id: ticket_id, title, price, version, seller_id } = ticket;
+    tx.execute(
+        INSERT,
+        &[id, user_id, quantity, amount, expires_at, ticket_id, title, price, version, seller_id, &history],
+    )
+    .await?;
+    tx.emit(&contracts::Event::OrderCreated(order.state(None))).await
+}
+
+/// Lets `cause` happen to an order: the one way in which an order changes. Answers the order afterwards
+/// if anything followed from it.
+///
+/// # Errors
+/// `Unavailable` if the order changed under our hands; try again then.
+pub async fn advance(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Order>> {
+    let Some(step) = step(tx, order, cause).await? else { return Ok(None) };
+    let Step { next, capacity, admits, .. } = &step;
+    let entry = format!(",{}", entry(next.status, tx.clock().now()));
+    let advanced = tx
+        .execute(
+            ADVANCE,
+            &[&next.id, &next.version, &next.status, &next.reason, &next.expired, &next.payment_id, &entry],
+        )
+        .await?;
+    if advanced != 1 {
+        return Err(Error::unavailable("the order changed meanwhile"));
+    }
+    if *capacity == Capacity::Release {
+        tx.execute(RELEASE, &[&next.ticket.id, &next.quantity]).await?;
+    }
+    if *admits {
+        for unit in 0..next.quantity {
+            tx.execute(ADMIT, &[&kernel::random_code(), &next.id, &unit]).await?;
+        }
+    }
+    tx.emit(&step.event(order)).await?;
+    Ok(Some(step.next))
+}
+
+/// The step that follows, its capacity taken again where it needs that.
+async fn step(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Step>> {
+    let step = order.after(cause, true);
+    if step.as_ref().is_some_and(|s| s.capacity == Capacity::Retake) {
+        let free: Option<(i64,)> = tx.optional(RETAKE, &[&order.ticket.id, &order.quantity]).await?;
+        if free.is_none() {
+            return Ok(order.after(cause, false));
+        }
+    }
+    Ok(step)
+}
+
+fn entry(status: OrderStatus, at: Instant) -> String {
+    format!("{status}@{}", at.as_millis())
+}
+
+/// An order inside a transaction.
+pub async fn find(tx: &Tx, id: OrderId) -> Result<Option<Order>> {
+    Ok(tx.optional::<OrderRow>(BY_ID, &[&id]).await?.map(Order::from))
+}
+
+/// An order.
+pub async fn read(db: &Db, id: OrderId) -> Result<Order> {
+    db.optional::<OrderRow>(BY_ID, &[&id]).await?.map(Order::from).ok_or_else(Error::not_found)
+}
+
+/// A buyer's orders.
+pub async fn of_user(db: &Db, user: UserId, span: &Span) -> Result<Vec<Order>> {
+    let sql = if span.descending { OF_USER_LATEST } else { OF_USER };
+    let rows: Vec<OrderRow> = db.all(sql, &[&user, &span.start(), &span.limit]).await?;
+    Ok(rows.into_iter().map(Order::from).collect())
+}
+
+/// Orders of a seller's tickets.
+pub async fn sales(db: &Db, seller: UserId, span: &Span) -> Result<Vec<Sale>> {
+    let sql = if span.descending { SALES_LATEST } else { SALES };
+    db.all(sql, &[&seller, &span.start(), &span.limit]).await
+}
+
+/// An order's admissions, in order of their units.
+pub async fn admissions(db: &Db, order: OrderId) -> Result<Vec<Admission>> {
+    db.all(ADMISSIONS, &[&order]).await
+}
+
+/// The admissions of a buyer's orders between two ids, with their orders.
+pub async fn admissions_between(
+    db: &Db,
+    user: UserId,
+    first: OrderId,
+    last: OrderId,
+) -> Result<Vec<(OrderId, Admission)>> {
+    let rows: Vec<(OrderId, String, Option<Instant>)> =
+        db.all(ADMISSIONS_OF_USER, &[&user, &first, &last]).await?;
+    Ok(rows.into_iter().map(|(order, code, redeemed_at)| (order, Admission { code, redeemed_at })).collect())
+}
+
+/// The admissions of an order, inside a transaction.
+pub async fn admissions_in(tx: &Tx, order: OrderId) -> Result<Vec<Admission>> {
+    tx.all(ADMISSIONS, &[&order]).await
+}
+
+/// Which order a code belongs to, and when it was redeemed.
+pub async fn admission(db: &Db, code: &str) -> Result<Option<(OrderId, Option<Instant>)>> {
+    db.optional(ADMISSION, &[&code]).await
+}
+
+/// Marks a code as used. False if it was before.
+pub async fn redeem(tx: &Tx, code: &str, at: Instant) -> Result<bool> {
+    Ok(tx.execute(REDEEM, &[&code, &at]).await? == 1)
+}
+
+/// When the ticket begins, as orders has heard last.
+pub async fn starts_at(tx: &Tx, ticket: TicketId) -> Result<Option<Instant>> {
+    Ok(tx.optional::<(Option<Instant>,)>(STARTS_AT, &[&ticket]).await?.and_then(|(at,)| at))
+}
+
+/// Copies a ticket. Answers what to publish if less capacity was asked for than is taken.
+pub async fn copy_ticket(tx: &Tx, ticket: &TicketState) -> Result<Option<StockState>> {
+    let TicketState { id, version, user_id, title, price, withdrawn, starts_at, closes_at, capacity, .. } =
+        ticket;
+    let kept: Option<(i64, i64)> = tx
+        .optional(COPY, &[id, version, user_id, title, price, withdrawn, starts_at, closes_at, capacity])
+        .await?;
+    let Some((kept, clamps)) = kept.filter(|(kept, _)| kept != capacity) else { return Ok(None) };
+    tx.execute(CLAMPED, &[id]).await?;
+    Ok(Some(StockState { ticket_id: *id, version: clamps, ticket_version: *version, capacity: kept }))
+}
+
+/// SQL that `verify` needs.
+pub mod check {
+    /// Tickets whose orders do not add up to what is taken, or that are oversold (I1).
+    pub const STOCK: &str = "SELECT s.ticket_id, s.capacity, s.taken, CAST(COALESCE(h.held, 0) AS BIGINT)
+        FROM stock s LEFT JOIN (SELECT ticket_id, SUM(quantity) AS held FROM orders WHERE status <> 'cancelled'
+            GROUP BY ticket_id) h ON h.ticket_id = s.ticket_id
+        WHERE s.taken <> COALESCE(h.held, 0) OR s.taken > s.capacity OR s.taken < 0 LIMIT 100";
+    /// How many tickets there are.
+    pub const TICKETS: &str = "SELECT COUNT(*) FROM stock";
+    /// Orders with their paths.
+    pub const ORDERS: &str = "SELECT id, version, status, reason, amount, payment_id, history
+        FROM orders WHERE id > $1 ORDER BY id LIMIT $2";
+    /// Copies of tickets.
+    pub const COPIES: &str = "SELECT ticket_id, version, seller_id, title, price, withdrawn, capacity, taken
+        FROM stock WHERE ticket_id > $1 ORDER BY ticket_id LIMIT $2";
+    /// One order's standing.
+    pub const PAYMENT: &str = "SELECT status, payment_id FROM orders WHERE id = $1";
+}

@@ -1,0 +1,62 @@
+//! What payments hears: orders, to copy them and to give their money back; the end of a hold, to settle
+//! what is in flight for it.
+
+use contracts::{Event, OrderState, PaymentStatus};
+use db::Tx;
+use events::Handler;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use kernel::{Error, OrderId, PaymentId, Result};
+use std::sync::Arc;
+
+use crate::{Payments, store};
+
+impl Handler for Payments {
+    fn subjects(&self) -> &'static [&'static str] {
+        &["order:created", "order:updated", "order:cancelled", "expiration:complete"]
+    }
+
+    fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+        async move {
+            match event {
+                Event::OrderCreated(order) | Event::OrderUpdated(order) | Event::OrderCancelled(order) => {
+                    self.copy(&tx, order).await
+                }
+                Event::ExpirationComplete(hold) => self.hurry(&tx, hold.order_id).await,
+                _ => Ok(()),
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Payments {
+    async fn copy(&self, tx: &Tx, order: &OrderState) -> Result<()> {
+        store::copy_order(tx, order).await?;
+        let inner = Arc::clone(&self.0);
+        tx.after_commit(move || inner.copies.notify_waiters());
+        match order.refund {
+            Some(payment) => self.must_go_back(tx, payment).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Orders asks only for what was captured, so anything else here is a fault that somebody has to see.
+    async fn must_go_back(&self, tx: &Tx, id: PaymentId) -> Result<()> {
+        let payment = self.ask_back(tx, id).await?;
+        match payment.map(|payment| payment.status) {
+            Some(PaymentStatus::Captured | PaymentStatus::Refunded) => Ok(()),
+            other => Err(Error::internal(format!("payment {id} is to be refunded and is {other:?}"))),
+        }
+    }
+
+    /// The hold is over: whatever is in flight has to come down now.
+    async fn hurry(&self, tx: &Tx, order: OrderId) -> Result<()> {
+        if store::expire_order(tx, order).await?
+            && store::standing(tx, order).await? == Some(PaymentStatus::Pending)
+        {
+            self.ring(tx, |inner| &inner.settle);
+        }
+        Ok(())
+    }
+}

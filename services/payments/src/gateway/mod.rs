@@ -1,0 +1,109 @@
+//! Whoever moves the money. Callers see [`Gateway`] and nothing of what is behind it.
+//!
+//! The three calls are idempotent in the payment's id, and the first word on it is the last: once a
+//! payment was charged, declined or voided, every later charge or settling answers just that. That is
+//! what makes it safe to ask again after a crash.
+
+mod ledger;
+pub mod test;
+
+use axum::http::HeaderMap;
+use kernel::{Error, Money, PaymentId, Result};
+
+pub use ledger::{Entry, Totals};
+pub use test::{Card, TestGateway};
+
+use crate::model::{Cause, Refusal};
+
+/// One payment, as the gateway is asked about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The payment: the key of every call.
+    pub payment: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// ISO 4217, in lower case.
+    pub currency: &'a str,
+}
+
+/// What became of an attempt. Both are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The money was taken.
+    Charged,
+    /// No money was taken for this attempt, nor ever will be.
+    Refused(Refusal),
+}
+
+impl From<Outcome> for Cause {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Charged => Self::Charged,
+            Outcome::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
+/// A gateway. An error of its calls means that nobody knows what happened: settle it later.
+#[derive(Clone)]
+pub enum Gateway {
+    /// The one that is built in and never leaves the process.
+    Test(TestGateway),
+}
+
+impl Gateway {
+    /// Takes money.
+    ///
+    /// # Errors
+    /// `Unavailable` if there is no answer; the money may have been taken.
+    pub async fn charge(&self, attempt: Attempt<'_>, token: &str) -> Result<Outcome> {
+        match self {
+            Self::Test(gateway) => gateway.charge(attempt, token).await,
+        }
+    }
+
+    /// What became of an attempt. One that the gateway never heard of is void from now on: a charge that
+    /// is still on its way will be refused.
+    ///
+    /// # Errors
+    /// `Unavailable` if there is no answer.
+    pub async fn settle(&self, attempt: Attempt<'_>) -> Result<Outcome> {
+        match self {
+            Self::Test(gateway) => gateway.settle(attempt).await,
+        }
+    }
+
+    /// Gives the money of a charged attempt back, once however often it is asked.
+    ///
+    /// # Errors
+    /// `Unavailable` if there is no answer; `Internal` if no money was taken.
+    pub async fn refund(&self, attempt: Attempt<'_>) -> Result<()> {
+        match self {
+            Self::Test(gateway) => gateway.refund(attempt).await,
+        }
+    }
+
+    /// Reads a call of the gateway's: which payment it is about, if it is about one.
+    ///
+    /// # Errors
+    /// `NotFound` if this gateway makes none; `Invalid` if it is not the gateway's, or stale.
+    pub fn heard(&self, _headers: &HeaderMap, _body: &[u8]) -> Result<Option<PaymentId>> {
+        match self {
+            Self::Test(_) => Err(Error::not_found()),
+        }
+    }
+
+    /// The cards to offer where no real one can be typed.
+    pub fn cards(&self) -> &'static [Card] {
+        match self {
+            Self::Test(_) => test::CARDS,
+        }
+    }
+
+    /// The test gateway, whose ledger can be checked against the payments.
+    pub fn as_test(&self) -> Option<&TestGateway> {
+        match self {
+            Self::Test(gateway) => Some(gateway),
+        }
+    }
+}

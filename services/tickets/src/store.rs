@@ -1,0 +1,167 @@
+//! All of this service's SQL.
+
+use contracts::{Event, OrderState, OrderStatus, StockState};
+use db::{Db, Tx, from_row};
+use kernel::{Error, Instant, Result, TicketId, UserId};
+
+use crate::model::Ticket;
+
+const INSERT: &str =
+    "INSERT INTO tickets (id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id,
+        opens_at, closes_at, taken)
+    VALUES ($1, 0, $2, $3, $4, $5, FALSE, $6, $7, $8, $9, 0)";
+const UPDATE: &str = "UPDATE tickets SET version = $2, title = $3, price = $4, capacity = $5, withdrawn = $6,
+        starts_at = $7, video_id = $8, opens_at = $9, closes_at = $10
+    WHERE id = $1 AND version = $2 - 1";
+const BY_ID: &str =
+    "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id, opens_at,
+        closes_at, taken, order_id FROM tickets WHERE id = $1";
+const ON_SALE: &str =
+    "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id, opens_at,
+        closes_at, taken, order_id FROM tickets
+    WHERE NOT withdrawn AND taken < capacity AND (closes_at IS NULL OR closes_at > $3) AND id > $1
+    ORDER BY id LIMIT $2";
+const ON_SALE_LATEST: &str =
+    "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id,
+        opens_at, closes_at, taken, order_id FROM tickets
+    WHERE NOT withdrawn AND taken < capacity AND (closes_at IS NULL OR closes_at > $3) AND id < $1
+    ORDER BY id DESC LIMIT $2";
+const OF_USER: &str =
+    "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id, opens_at,
+        closes_at, taken, order_id FROM tickets WHERE user_id = $3 AND id > $1 ORDER BY id LIMIT $2";
+const OF_USER_LATEST: &str = "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id,
+        opens_at, closes_at, taken, order_id FROM tickets WHERE user_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2";
+const ALL: &str =
+    "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id, opens_at,
+        closes_at, taken, order_id FROM tickets WHERE id > $1 ORDER BY id LIMIT $2";
+const ANY: &str = "SELECT 1 FROM tickets LIMIT 1";
+const HELD: &str = "SELECT quantity FROM holds WHERE order_id = $1";
+const HOLD: &str = "INSERT INTO holds (order_id, ticket_id, quantity) VALUES ($1, $2, $3)
+    ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity";
+const TAKEN: &str = "UPDATE tickets SET taken = taken + $2, order_id = CASE
+        WHEN capacity = 1 AND $2 > 0 THEN $3 WHEN order_id = $3 THEN NULL ELSE order_id END
+    WHERE id = $1";
+const KEPT: &str = "UPDATE tickets SET capacity = $3 WHERE id = $1 AND version = $2";
+
+from_row!(Ticket {
+    id,
+    version,
+    user_id,
+    title,
+    price,
+    capacity,
+    withdrawn,
+    starts_at,
+    video_id,
+    opens_at,
+    closes_at,
+    taken,
+    order_id
+});
+
+/// Where a list begins and which way it goes.
+pub struct Span {
+    /// The last id of the part before.
+    pub after: Option<TicketId>,
+    /// How many.
+    pub limit: i64,
+    /// Newest first.
+    pub descending: bool,
+}
+
+impl Span {
+    fn start(&self) -> String {
+        // Every id lies strictly between these two.
+        self.after
+            .map_or_else(|| if self.descending { "~".into() } else { String::new() }, |id| id.to_string())
+    }
+}
+
+/// Writes a new ticket and announces it.
+pub async fn insert(tx: &Tx, ticket: &Ticket) -> Result<()> {
+    let Ticket { id, user_id, title, price, capacity, starts_at, video_id, opens_at, closes_at, .. } = ticket;
+    tx.execute(INSERT, &[id, user_id, title, price, capacity, starts_at, video_id, opens_at, closes_at])
+        .await?;
+    tx.emit(&Event::TicketCreated(ticket.state())).await
+}
+
+/// Writes a ticket's next version and announces it.
+///
+/// # Errors
+/// `Unavailable` if the ticket changed under our hands; try again then.
+pub async fn update(tx: &Tx, next: &Ticket) -> Result<()> {
+    let Ticket {
+        id,
+        version,
+        title,
+        price,
+        capacity,
+        withdrawn,
+        starts_at,
+        video_id,
+        opens_at,
+        closes_at,
+        ..
+    } = next;
+    let updated = tx
+        .execute(
+            UPDATE,
+            &[id, version, title, price, capacity, withdrawn, starts_at, video_id, opens_at, closes_at],
+        )
+        .await?;
+    if updated != 1 {
+        return Err(Error::unavailable("the ticket changed meanwhile"));
+    }
+    tx.emit(&Event::TicketUpdated(next.state())).await
+}
+
+/// A ticket inside a transaction.
+pub async fn find(tx: &Tx, id: TicketId) -> Result<Ticket> {
+    tx.optional(BY_ID, &[&id]).await?.ok_or_else(Error::not_found)
+}
+
+/// A ticket.
+pub async fn read(db: &Db, id: TicketId) -> Result<Ticket> {
+    db.optional(BY_ID, &[&id]).await?.ok_or_else(Error::not_found)
+}
+
+/// Tickets that can be bought at `now`.
+pub async fn on_sale(db: &Db, span: &Span, now: Instant) -> Result<Vec<Ticket>> {
+    let sql = if span.descending { ON_SALE_LATEST } else { ON_SALE };
+    db.all(sql, &[&span.start(), &span.limit, &now]).await
+}
+
+/// All tickets of a seller.
+pub async fn of_user(db: &Db, user: UserId, span: &Span) -> Result<Vec<Ticket>> {
+    let sql = if span.descending { OF_USER_LATEST } else { OF_USER };
+    db.all(sql, &[&span.start(), &span.limit, &user]).await
+}
+
+/// All tickets.
+pub async fn all(db: &Db, span: &Span) -> Result<Vec<Ticket>> {
+    db.all(ALL, &[&span.start(), &span.limit]).await
+}
+
+/// Whether there is any ticket at all.
+pub async fn any(db: &Db) -> Result<bool> {
+    Ok(db.optional::<(i64,)>(ANY, &[]).await?.is_some())
+}
+
+/// Counts what an order holds now.
+pub async fn count_hold(tx: &Tx, order: &OrderState) -> Result<()> {
+    let holds = if order.status == OrderStatus::Cancelled { 0 } else { order.quantity };
+    let before = match order.version {
+        0 => 0,
+        _ => tx.optional::<(i64,)>(HELD, &[&order.id]).await?.map_or(0, |(quantity,)| quantity),
+    };
+    if holds != before {
+        tx.execute(HOLD, &[&order.id, &order.ticket.id, &holds]).await?;
+        tx.execute(TAKEN, &[&order.ticket.id, &(holds - before), &order.id]).await?;
+    }
+    Ok(())
+}
+
+/// Keeps the capacity that orders kept, unless the owner has edited the ticket since.
+pub async fn keep_capacity(tx: &Tx, stock: &StockState) -> Result<()> {
+    tx.execute(KEPT, &[&stock.ticket_id, &stock.ticket_version, &stock.capacity]).await.map(drop)
+}

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Web;
 
-use crate::{data_dir, operations, secrets};
+use crate::{data_dir, operations, secrets, telemetry};
 
 /// Published events and old answers are looked through this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -89,6 +89,8 @@ impl House {
     /// A sentence that says what to do.
     pub async fn open(settings: &Settings, migrate: bool) -> Result<Self> {
         data_dir::make(&settings.data)?;
+        // Before anything counts: handles taken earlier would count into nothing.
+        telemetry::metrics()?;
         let web = Web::new(web::Config {
             clock: settings.clock.clone(),
             jwt_key: secrets::jwt_key(&settings.data)?,

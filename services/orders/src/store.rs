@@ -1,10 +1,12 @@
 //! All of this service's SQL.
 
+use std::collections::HashMap;
+
 use contracts::{CancelReason, OrderStatus, OrderTicket, StockState, TicketState};
 use db::{Db, Tx, from_row};
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
 
-use crate::model::{Admission, Capacity, Cause, Order, Sale, Step};
+use crate::model::{Admission, Capacity, Cause, Figures, Order, Sale, Step};
 use crate::reserve::Guard;
 
 const TAKE: &str = "UPDATE stock SET taken = taken + $2
@@ -53,6 +55,13 @@ const SALES: &str = "SELECT id, ticket_id, ticket_title, quantity, amount, statu
     FROM orders WHERE seller_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const SALES_LATEST: &str = "SELECT id, ticket_id, ticket_title, quantity, amount, status, payment_id
     FROM orders WHERE seller_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+const FIGURES: &str = "SELECT
+        CAST(COALESCE(SUM(CASE WHEN status = 'complete' THEN quantity ELSE 0 END), 0) AS BIGINT),
+        CAST(COALESCE(SUM(CASE WHEN status = 'complete' THEN amount ELSE 0 END), 0) AS BIGINT),
+        CAST(COALESCE(SUM(CASE WHEN status IN ('created', 'awaiting:payment') THEN quantity ELSE 0 END), 0) AS BIGINT)
+    FROM orders WHERE seller_id = $1";
+const STARTS_OF_USER: &str = "SELECT o.id, s.starts_at FROM orders o JOIN stock s ON s.ticket_id = o.ticket_id
+    WHERE o.user_id = $1 AND o.id >= $2 AND o.id <= $3 AND s.starts_at IS NOT NULL";
 const ADMIT: &str = "INSERT INTO admissions (code, order_id, unit) VALUES ($1, $2, $3)
     ON CONFLICT (order_id, unit) DO NOTHING";
 const ADMISSIONS: &str = "SELECT code, redeemed_at FROM admissions WHERE order_id = $1 ORDER BY unit";
@@ -137,6 +146,7 @@ impl From<OrderRow> for Order {
 }
 
 from_row!(Sale { order_id, ticket_id, title, quantity, amount, status, payment_id });
+from_row!(Figures { sold, takings, held });
 from_row!(Admission { code, redeemed_at });
 
 /// Where a list begins and which way it goes.
@@ -257,6 +267,27 @@ pub async fn of_user(db: &Db, user: UserId, span: &Span) -> Result<Vec<Order>> {
 pub async fn sales(db: &Db, seller: UserId, span: &Span) -> Result<Vec<Sale>> {
     let sql = if span.descending { SALES_LATEST } else { SALES };
     db.all(sql, &[&seller, &span.start(), &span.limit]).await
+}
+
+/// What a seller's orders come to.
+pub async fn figures(db: &Db, seller: UserId) -> Result<Figures> {
+    db.one(FIGURES, &[&seller]).await
+}
+
+/// When the tickets of a buyer's orders between two ids begin, by order.
+pub async fn starts_between(
+    db: &Db,
+    user: UserId,
+    first: OrderId,
+    last: OrderId,
+) -> Result<HashMap<OrderId, Instant>> {
+    let rows: Vec<(OrderId, Instant)> = db.all(STARTS_OF_USER, &[&user, &first, &last]).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// When a ticket begins, as orders has heard last; outside a transaction.
+pub async fn begins(db: &Db, ticket: TicketId) -> Result<Option<Instant>> {
+    Ok(db.optional::<(Option<Instant>,)>(STARTS_AT, &[&ticket]).await?.and_then(|(at,)| at))
 }
 
 /// An order's admissions, in order of their units.

@@ -1,0 +1,114 @@
+//! The app as a process of its own, to be killed and started again on the same data.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::{Client, DEADLINE};
+
+/// A server process and where its data is.
+pub struct Process {
+    binary: PathBuf,
+    dir: TempDir,
+    flags: Vec<String>,
+    child: Option<Child>,
+    base: String,
+}
+
+impl Process {
+    /// Starts `binary` with `flags` on an empty data directory and a free port.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(binary: &str, flags: &[&str]) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let flags = flags.iter().map(ToString::to_string).collect();
+        let mut process = Self { binary: binary.into(), dir, flags, child: None, base: String::new() };
+        process.resume().await;
+        process
+    }
+
+    /// Starts it again on the same data.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn resume(&mut self) {
+        let mut command = Command::new(&self.binary);
+        command.arg("serve").arg("--data").arg(self.dir.path()).args(["--port", "0"]).args(&self.flags);
+        command.env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the binary runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let greeting = tokio::time::timeout(DEADLINE, lines.next_line()).await.expect("it greets in time");
+        let greeting = greeting.expect("it greets").expect("it greets before it ends");
+        let port = greeting.rsplit(':').next().expect("a port");
+        self.base = format!("http://127.0.0.1:{port}");
+        // Keep reading, so that it never waits for us.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.child = Some(child);
+    }
+
+    /// kill -9, and waits until it is dead.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.expect("it can be killed");
+        }
+    }
+
+    /// SIGTERM; answers how it ended.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let pid = child.id().expect("it runs").to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
+        tokio::time::timeout(DEADLINE, child.wait()).await.expect("it stops in time").expect("it stops")
+    }
+
+    /// Runs another command of the binary on the same data, with `input` on its standard input.
+    ///
+    /// # Panics
+    /// If it cannot be run.
+    pub async fn command(&self, arguments: &[&str], input: &str) -> Output {
+        use tokio::io::AsyncWriteExt as _;
+        let mut command = Command::new(&self.binary);
+        command.arg("--data").arg(self.dir.path()).args(arguments).env("RUST_LOG", "error");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the binary runs");
+        child.stdin.take().expect("its input").write_all(input.as_bytes()).await.expect("it takes input");
+        tokio::time::timeout(DEADLINE, child.wait_with_output())
+            .await
+            .expect("it ends in time")
+            .expect("it ends")
+    }
+
+    /// Runs `verify` and panics with what it printed if an invariant is broken.
+    ///
+    /// # Panics
+    /// If one is.
+    pub async fn verify(&self) {
+        let output = self.command(&["verify"], "").await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+
+    /// Somebody who is not signed in.
+    pub fn client(&self) -> Client {
+        Client::new(self.base.clone())
+    }
+
+    /// Where it listens: it changes with every start.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> &Path {
+        self.dir.path()
+    }
+}

@@ -1,0 +1,109 @@
+//! The commands of the binary beside a running server, and without one.
+
+use serde_json::json;
+use testkit::Process;
+
+use crate::BINARY;
+
+fn text(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_and_tokens_are_made_beside_the_server_and_without_it() {
+    let mut process = Process::start(BINARY, &[]).await;
+    let create = ["user", "create", "--email", "boss@example.com", "--operator"];
+    let output = process.command(&create, "a long password\n").await;
+    assert!(output.status.success() && text(&output).contains("operator"), "{}", text(&output));
+    assert!(!process.command(&create, "a long password\n").await.status.success(), "the address is taken");
+    let token = process.command(&["token", "create", "--user", "boss@example.com"], "").await;
+    assert!(token.status.success(), "{}", text(&token));
+    let token = String::from_utf8_lossy(&token.stdout).trim().to_string();
+    let boss = process.client();
+    let request = boss.request(reqwest::Method::GET, "/api/sessions").bearer_auth(&token);
+    boss.try_send(request).await.unwrap().expect(200);
+    let request = boss.request(reqwest::Method::GET, "/api/orders").bearer_auth("nonsense");
+    boss.try_send(request).await.unwrap().expect(401);
+    assert!(process.terminate().await.success());
+
+    let output =
+        process.command(&["user", "create", "--email", "late@example.com"], "a long password\n").await;
+    assert!(output.status.success(), "{}", text(&output));
+    process.resume().await;
+    process.client().sign_in("late@example.com").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_on_the_same_data_is_refused_with_a_sentence() {
+    let process = Process::start(BINARY, &[]).await;
+    let output = process.command(&["serve", "--port", "0"], "").await;
+    assert!(!output.status.success());
+    assert!(text(&output).contains("another marquee runs on"), "{}", text(&output));
+    let output = process.command(&["serve", "orders"], "").await;
+    assert!(text(&output).contains("name all services, or none"), "{}", text(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_taken_while_it_sells_is_whole() {
+    let process = Process::start(BINARY, &[]).await;
+    let mut seller = process.client();
+    seller.sign_up("seller@example.com").await;
+    let ticket = seller.list_ticket("Metropolis", "20", 100_000).await;
+    let busy = {
+        let (seller, ticket) = (seller.clone(), ticket.clone());
+        tokio::spawn(async move {
+            loop {
+                let order =
+                    seller.post("/api/orders", json!({"ticketId": ticket})).await.expect(201).text_of("id");
+                seller
+                    .post("/api/payments", json!({"orderId": order, "token": "tok_visa"}))
+                    .await
+                    .expect(201);
+            }
+        })
+    };
+    let backup = process.data().join("backup.tar");
+    testkit::eventually("some orders", async || {
+        (seller.get("/api/orders").await.json.as_array()?.len() > 10).then_some(())
+    })
+    .await;
+    let output = process.command(&["backup", backup.to_str().unwrap()], "").await;
+    busy.abort();
+    assert!(output.status.success(), "{}", text(&output));
+    let again = process.command(&["backup", backup.to_str().unwrap()], "").await;
+    assert!(!again.status.success(), "an older backup is not written over");
+
+    let mut restored = Process::start(BINARY, &[]).await;
+    restored.terminate().await;
+    let refused = restored.command(&["restore", backup.to_str().unwrap()], "").await;
+    assert!(text(&refused).contains("holds an installation already"), "{}", text(&refused));
+    for file in std::fs::read_dir(restored.data()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let output = restored.command(&["restore", backup.to_str().unwrap()], "").await;
+    assert!(output.status.success(), "{}", text(&output));
+    restored.resume().await;
+    restored.verify().await;
+    let seller = seller.at(restored.base().to_string());
+    assert!(
+        seller.get("/api/orders").await.expect(200).json.as_array().unwrap().len() > 10,
+        "sessions are restored too"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_house_says_how_it_is() {
+    let process = Process::start(BINARY, &["--demo"]).await;
+    let anyone = process.client();
+    for path in ["/api/health", "/health", "/livez", "/readyz"] {
+        anyone.get(path).await.expect(200);
+    }
+    assert_eq!(anyone.get("/api/tickets").await.json.as_array().unwrap().len(), 7, "the demo is there");
+    let metrics = anyone.get("/metrics").await.expect(200).text;
+    for name in ["http_requests_total", "outbox_waiting", "dead_letters", "db_group_size"] {
+        assert!(metrics.contains(name), "{name} in {metrics}");
+    }
+    let output = process.command(&["events", "list"], "").await;
+    assert_eq!(text(&output).trim(), "no dead letters");
+    assert!(process.command(&["events", "retry"], "").await.status.success());
+}

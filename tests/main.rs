@@ -1,0 +1,12 @@
+//! One binary for what crosses services: journeys, races, crashes, faults, commands, pages.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod commands;
+mod crashes;
+mod faults;
+mod input;
+mod journey;
+mod race;
+
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_marquee");

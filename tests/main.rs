@@ -1,6 +1,7 @@
 //! One binary for what crosses services: journeys, races, crashes, faults, commands, pages.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod browser;
 mod commands;
 mod crashes;
 mod faults;

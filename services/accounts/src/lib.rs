@@ -9,6 +9,7 @@ mod events;
 mod forms;
 mod jobs;
 pub mod model;
+mod pages;
 mod passwords;
 mod profile;
 mod session;
@@ -91,9 +92,9 @@ impl Accounts {
         }))
     }
 
-    /// Its JSON calls.
+    /// Its JSON calls and pages.
     pub fn routes(&self) -> Router {
-        api::routes().with_state(self.clone())
+        api::routes().merge(pages::routes()).with_state(self.clone())
     }
 
     /// What it hears.

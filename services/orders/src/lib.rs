@@ -7,6 +7,7 @@ mod acts;
 mod api;
 mod events;
 pub mod model;
+mod pages;
 mod reserve;
 mod store;
 pub mod verify;
@@ -68,7 +69,7 @@ impl Orders {
 
     /// Its JSON calls and pages.
     pub fn routes(&self) -> Router {
-        api::routes().with_state(self.clone())
+        api::routes().merge(pages::routes()).with_state(self.clone())
     }
 
     /// What it hears.
@@ -76,3 +77,6 @@ impl Orders {
         Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,17 @@ pub struct Sale {
     pub payment_id: Option<PaymentId>,
 }
 
+/// What a seller's orders come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// Units of complete orders.
+    pub sold: i64,
+    /// What was paid for them.
+    pub takings: Money,
+    /// Units that are held and not paid yet.
+    pub held: i64,
+}
+
 /// What can happen to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {

@@ -60,7 +60,8 @@ const FIGURES: &str = "SELECT
         CAST(COALESCE(SUM(CASE WHEN status = 'complete' THEN amount ELSE 0 END), 0) AS BIGINT),
         CAST(COALESCE(SUM(CASE WHEN status IN ('created', 'awaiting:payment') THEN quantity ELSE 0 END), 0) AS BIGINT)
     FROM orders WHERE seller_id = $1";
-const STARTS_OF_USER: &str = "SELECT o.id, s.starts_at FROM orders o JOIN stock s ON s.ticket_id = o.ticket_id
+const STARTS_OF_USER: &str =
+    "SELECT o.id, s.starts_at FROM orders o JOIN stock s ON s.ticket_id = o.ticket_id
     WHERE o.user_id = $1 AND o.id >= $2 AND o.id <= $3 AND s.starts_at IS NOT NULL";
 const ADMIT: &str = "INSERT INTO admissions (code, order_id, unit) VALUES ($1, $2, $3)
     ON CONFLICT (order_id, unit) DO NOTHING";
@@ -163,7 +164,7 @@ impl Span {
     fn start(&self) -> String {
         // Every id lies strictly between these two.
         self.after
-            .map_or_else(|| if self.descending { "~".into() } else { String::new() }, |id| id.to_string())
+            .map_or_else(|| if self.descending { "g".into() } else { String::new() }, |id| id.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ mod events;
 pub mod gateway;
 mod jobs;
 pub mod model;
+mod pages;
 mod pay;
 mod refund;
 mod store;
@@ -90,9 +91,9 @@ impl Payments {
         Self(Arc::new(Inner { db, web, gateway, settings, in_flight, copies, settle, refund }))
     }
 
-    /// Its JSON calls.
+    /// Its JSON calls, and what forms post.
     pub fn routes(&self) -> Router {
-        api::routes().with_state(self.clone())
+        api::routes().merge(pages::routes()).with_state(self.clone())
     }
 
     /// What it hears.

@@ -1,6 +1,7 @@
 //! The JSON calls of tickets (contract, Tickets).
 
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -17,7 +18,6 @@ pub(crate) fn routes() -> Router<Tickets> {
     Router::new()
         .route("/api/tickets", get(list).post(create))
         .route("/api/tickets/{id}", get(show).put(edit).delete(withdraw))
-        .route("/api/tickets/{id}/live", get(live))
 }
 
 async fn create(State(tickets): State<Tickets>, session: Session, request: Post) -> web::Result<Response> {
@@ -39,16 +39,17 @@ struct Filter {
 async fn list(
     State(tickets): State<Tickets>,
     MaybeSession(session): MaybeSession,
-    paging: Paging,
+    filter: std::result::Result<Query<Filter>, QueryRejection>,
+    paging: web::Result<Paging>,
     OriginalUri(uri): OriginalUri,
-    filter: std::result::Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
 ) -> web::Result<Response> {
     let Query(filter) = filter.map_err(|_| Error::invalid("Mine must be true or false").at("mine"))?;
-    let found = if filter.mine {
-        let session = session.ok_or_else(Error::unauthorized)?;
-        store::of_user(&tickets.0.db, session.user, &span(&paging)?).await?
-    } else {
-        store::on_sale(&tickets.0.db, &span(&paging)?, tickets.0.web.clock().now()).await?
+    // Who is asking comes before what is wrong with the question.
+    let seller = if filter.mine { Some(session.ok_or_else(Error::unauthorized)?.user) } else { None };
+    let paging = paging?;
+    let found = match seller {
+        Some(seller) => store::of_user(&tickets.0.db, seller, &span(&paging)?).await?,
+        None => store::on_sale(&tickets.0.db, &span(&paging)?, tickets.0.web.clock().now()).await?,
     };
     let views: Vec<TicketView> = found.iter().map(TicketView::from).collect();
     Ok(web::list(&uri, &paging, &views, found.last().map(|ticket| ticket.id.to_string())))
@@ -62,10 +63,12 @@ async fn show(State(tickets): State<Tickets>, PathId(id): PathId<TicketId>) -> w
 async fn edit(
     State(tickets): State<Tickets>,
     session: Session,
-    PathId(id): PathId<TicketId>,
+    id: web::Result<PathId<TicketId>>,
     Json(fields): Json,
 ) -> web::Result<Response> {
-    let ticket = tickets.edit(&session, id, Draft::read(fields)?).await?;
+    let draft = Draft::read(fields)?;
+    let PathId(id) = id?;
+    let ticket = tickets.edit(&session, id, draft).await?;
     Ok(axum::Json(TicketView::from(&ticket)).into_response())
 }
 
@@ -76,16 +79,6 @@ async fn withdraw(
 ) -> web::Result<StatusCode> {
     tickets.withdraw(&session, id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The ticket now and after each change, as server-sent events; for its page.
-async fn live(State(tickets): State<Tickets>, PathId(id): PathId<TicketId>) -> web::Result<Response> {
-    tickets.read(id).await?;
-    let web = tickets.0.web.clone();
-    Ok(web::live(&web, format!("ticket:{id}"), move || {
-        let tickets = tickets.clone();
-        async move { tickets.read(id).await.map(|ticket| TicketView::from(&ticket)) }
-    }))
 }
 
 pub(crate) fn span(paging: &Paging) -> Result<Span> {

@@ -3,8 +3,13 @@
 mod api;
 mod events;
 pub mod model;
+mod pages;
 mod sell;
 mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
 use std::sync::Arc;
@@ -37,7 +42,7 @@ impl Tickets {
 
     /// Its JSON calls and pages.
     pub fn routes(&self) -> Router {
-        api::routes().with_state(self.clone())
+        api::routes().merge(pages::routes()).with_state(self.clone())
     }
 
     /// What it hears.

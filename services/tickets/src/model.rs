@@ -38,6 +38,31 @@ pub struct Ticket {
     pub order_id: Option<OrderId>,
 }
 
+/// Whether a ticket can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It can.
+    OnSale,
+    /// All of it is held or sold.
+    SoldOut,
+    /// What it admits to has closed.
+    Over,
+    /// Its seller took it from sale.
+    Withdrawn,
+}
+
+impl Status {
+    /// The word for it in pages and their live streams.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnSale => "on-sale",
+            Self::SoldOut => "sold-out",
+            Self::Over => "over",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// What a seller asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
@@ -89,6 +114,16 @@ impl Draft {
         Ok(Self { title: title.ok_or_else(required)?, price: price.ok_or_else(required)?, changes })
     }
 
+    /// Clears the times that are absent: in the form of an edit, which shows them all, a blank one was emptied.
+    #[must_use]
+    pub fn with_all_times(mut self) -> Self {
+        let Changes { starts_at, opens_at, closes_at, .. } = &mut self.changes;
+        for time in [starts_at, opens_at, closes_at] {
+            *time = Some(time.flatten());
+        }
+        self
+    }
+
     /// A new ticket.
     pub fn create(self, id: TicketId, user_id: UserId) -> Ticket {
         let Changes { capacity, starts_at, video_id, opens_at, closes_at } = self.changes;
@@ -116,6 +151,29 @@ impl Ticket {
         if self.withdrawn { 0 } else { (self.capacity - self.taken).max(0) }
     }
 
+    /// Whether it can be had at `now`.
+    pub fn status(&self, now: Instant) -> Status {
+        if self.withdrawn {
+            Status::Withdrawn
+        } else if self.closes_at.is_some_and(|closes| closes <= now) {
+            Status::Over
+        } else if self.available() == 0 {
+            Status::SoldOut
+        } else {
+            Status::OnSale
+        }
+    }
+
+    /// Whether its owner may edit it, in some way at least.
+    pub fn is_editable(&self) -> bool {
+        !self.withdrawn && !self.is_reserved()
+    }
+
+    /// Whether somebody holds or has bought the only unit.
+    fn is_reserved(&self) -> bool {
+        self.capacity == 1 && self.taken > 0
+    }
+
     /// The ticket after its owner's edit.
     ///
     /// # Errors
@@ -125,7 +183,7 @@ impl Ticket {
         if self.withdrawn {
             return Err(Error::invalid("Cannot edit a withdrawn ticket"));
         }
-        if self.capacity == 1 && self.taken > 0 {
+        if self.is_reserved() {
             return Err(Error::invalid("Cannot edit a reserved ticket"));
         }
         let Changes { capacity, starts_at, video_id, opens_at, closes_at } = draft.changes;

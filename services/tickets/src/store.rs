@@ -73,7 +73,7 @@ impl Span {
     fn start(&self) -> String {
         // Every id lies strictly between these two.
         self.after
-            .map_or_else(|| if self.descending { "~".into() } else { String::new() }, |id| id.to_string())
+            .map_or_else(|| if self.descending { "g".into() } else { String::new() }, |id| id.to_string())
     }
 }
 

@@ -1,5 +1,6 @@
 //! A house with real databases, driven through its routes and by events.
 
+mod pages;
 mod pay;
 mod refund;
 mod settle;

@@ -1,0 +1,137 @@
+//! The server under test: built, started on a directory of its own, asked, stopped, verified.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::http::{Connection, request};
+use crate::{Options, Result};
+
+/// How long it may take to start, and to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often to look whether the events are drained.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long draining may take.
+const DRAIN: Duration = Duration::from_secs(300);
+
+/// A running `marquee serve`. It is killed if it is dropped without [`Server::stop`].
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its process.
+    pub pid: u32,
+    data: TempDir,
+    binary: PathBuf,
+    child: Child,
+    /// Kept open: a server whose output is closed is another one.
+    _output: BufReader<ChildStdout>,
+    control: Connection,
+}
+
+impl Server {
+    /// Builds it where that is not settled, and starts it. Ready when it returns.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or(workspace.join("target"), PathBuf::from);
+        let binary = match &options.server {
+            Some(path) => path.clone(),
+            None => {
+                build(&workspace).await?;
+                target.join("release/marquee")
+            }
+        };
+        let data = TempDir::with_prefix_in("bench-", options.data.as_ref().unwrap_or(&target))?;
+        let mut child = Command::new(&binary)
+            .args(["serve", "--port", "0", "--hold-seconds", "86400", "--signup-limit-address", "100000"])
+            .arg("--data")
+            .arg(data.path())
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|e| format!("cannot start {}: {e}", binary.display()))?;
+        let pid = child.id().ok_or("the server ended at once")?;
+        let mut output = BufReader::new(child.stdout.take().ok_or("the server has no output")?);
+        let mut greeting = String::new();
+        timeout(PATIENCE, output.read_line(&mut greeting)).await??;
+        let port = greeting.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let port: u16 = port.ok_or_else(|| format!("the server greets with {greeting:?}"))?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut control = Connection::open(address).await?;
+        if control.status(&request("GET", "/readyz", None, None)).await? != 200 {
+            return Err("the server is not ready".into());
+        }
+        Ok(Self { address, pid, data, binary, child, _output: output, control })
+    }
+
+    /// The directory of its databases.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A connection for what is not measured.
+    pub fn control(&mut self) -> &mut Connection {
+        &mut self.control
+    }
+
+    /// The text of `/metrics`.
+    pub async fn metrics(&mut self) -> Result<String> {
+        Ok(self.control.call(&request("GET", "/metrics", None, None)).await?.body)
+    }
+
+    /// Waits until every event has had its effects.
+    pub async fn drained(&mut self) -> Result<()> {
+        let wait = async {
+            loop {
+                let metrics = self.metrics().await?;
+                if sum(&metrics, "dead_letters{") > 0.0 {
+                    return Err("an event was parked".into());
+                }
+                // A relay marks events as published after all consumers' commits.
+                if sum(&metrics, "outbox_waiting{") == 0.0 {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        timeout(DRAIN, wait).await.map_err(|_| "the events do not drain")?
+    }
+
+    /// Stops it as an operator does, then recomputes the invariants from what it left.
+    pub async fn stop(mut self) -> Result<()> {
+        let told = Command::new("kill").args(["-TERM", &self.pid.to_string()]).status().await?;
+        let ended = timeout(PATIENCE, self.child.wait()).await.map_err(|_| "the server does not stop")??;
+        if !told.success() || !ended.success() {
+            return Err(format!("the server ended with {ended}").into());
+        }
+        let verified =
+            Command::new(&self.binary).arg("verify").arg("--data").arg(self.data.path()).status().await?;
+        if !verified.success() {
+            let kept = self.data.keep();
+            return Err(format!("INVARIANTS ARE BROKEN, the data is kept in {}", kept.display()).into());
+        }
+        Ok(())
+    }
+}
+
+async fn build(workspace: &Path) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--release", "-p", "marquee"])
+        .current_dir(workspace)
+        .status()
+        .await?;
+    if built.success() { Ok(()) } else { Err("the server does not build".into()) }
+}
+
+/// The sum of all series that begin with `prefix`.
+fn sum(metrics: &str, prefix: &str) -> f64 {
+    let values = metrics.lines().filter(|line| line.starts_with(prefix));
+    values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}

@@ -1,0 +1,205 @@
+//! The pages for signing up, in and out.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use kernel::Error;
+use serde::Deserialize;
+use web::{Failure, Form, FormView, MaybeSession, Page, Problem, safe_next, see_other};
+
+use crate::{Accounts, Client, Credentials, SignUp, SignedIn};
+
+pub(crate) fn routes() -> Router<Accounts> {
+    Router::new()
+        .route("/signup", get(sign_up_form).post(sign_up))
+        .route("/signin", get(sign_in_form).post(sign_in))
+        .route("/signout", post(sign_out))
+}
+
+#[derive(Template)]
+#[template(path = "signup.html")]
+struct SignUpPage {
+    page: Page,
+    /// Where to go afterwards; a path of ours.
+    next: String,
+    values: FormView,
+}
+
+#[derive(Template)]
+#[template(path = "signin.html")]
+struct SignInPage {
+    page: Page,
+    /// Where to go afterwards; a path of ours.
+    next: String,
+    values: FormView,
+}
+
+/// Where to go afterwards, as the address of a form says it.
+#[derive(Deserialize, Default)]
+struct Next {
+    next: Option<String>,
+}
+
+type NextQuery = Result<Query<Next>, QueryRejection>;
+
+/// One that cannot be read leads to the front page, like none.
+fn next_of(query: NextQuery) -> String {
+    let Query(Next { next }) = query.unwrap_or_default();
+    safe_next(next.as_deref()).to_owned()
+}
+
+async fn sign_up_form(
+    State(accounts): State<Accounts>,
+    MaybeSession(session): MaybeSession,
+    query: NextQuery,
+) -> Response {
+    match session {
+        Some(_) => see_other("/"),
+        None => web::html(&accounts.sign_up_page(next_of(query), FormView::default())),
+    }
+}
+
+async fn sign_up(
+    State(accounts): State<Accounts>,
+    MaybeSession(session): MaybeSession,
+    client: Client,
+    Form(fields): Form,
+) -> Response {
+    if session.is_some() {
+        return see_other("/");
+    }
+    let typed = fields.typed();
+    let next = typed_next(&typed);
+    let signed_up = match SignUp::read(fields) {
+        Ok(new) => accounts.sign_up(new, &client).await,
+        Err(error) => Err(error),
+    };
+    match signed_up {
+        Ok(signed_in) => welcome(signed_in, &next),
+        Err(error) => again(error, |error| accounts.sign_up_page(next, FormView::failed(typed, error))),
+    }
+}
+
+async fn sign_in_form(
+    State(accounts): State<Accounts>,
+    MaybeSession(session): MaybeSession,
+    query: NextQuery,
+) -> Response {
+    match session {
+        Some(_) => see_other("/"),
+        None => web::html(&accounts.sign_in_page(next_of(query), FormView::default())),
+    }
+}
+
+async fn sign_in(
+    State(accounts): State<Accounts>,
+    MaybeSession(session): MaybeSession,
+    client: Client,
+    Form(fields): Form,
+) -> Response {
+    if session.is_some() {
+        return see_other("/");
+    }
+    let typed = fields.typed();
+    let next = typed_next(&typed);
+    let signed_in = match Credentials::read(fields) {
+        Ok(credentials) => accounts.sign_in(credentials, &client).await,
+        Err(error) => Err(error),
+    };
+    match signed_in {
+        Ok(signed_in) => welcome(signed_in, &next),
+        Err(error) => again(error, |error| accounts.sign_in_page(next, FormView::failed(typed, error))),
+    }
+}
+
+async fn sign_out(
+    State(accounts): State<Accounts>,
+    MaybeSession(session): MaybeSession,
+) -> web::Result<Response> {
+    let cookie = accounts.sign_out(session.as_ref()).await?;
+    Ok(([(header::SET_COOKIE, cookie)], see_other("/")).into_response())
+}
+
+impl Accounts {
+    fn sign_up_page(&self, next: String, values: FormView) -> SignUpPage {
+        SignUpPage { page: Page::new(&self.0.web, None, "Sign up", "/signup"), next, values }
+    }
+
+    fn sign_in_page(&self, next: String, values: FormView) -> SignInPage {
+        SignInPage { page: Page::new(&self.0.web, None, "Sign in", "/signin"), next, values }
+    }
+}
+
+/// Where to go afterwards, as the form says it.
+fn typed_next(typed: &HashMap<String, String>) -> String {
+    safe_next(typed.get("next").map(String::as_str)).to_owned()
+}
+
+fn welcome(signed_in: SignedIn, next: &str) -> Response {
+    ([(header::SET_COOKIE, signed_in.cookie)], see_other(next)).into_response()
+}
+
+/// The form again with the status of what went wrong, and when to come back if it says so.
+fn again<T: Template>(error: Error, form: impl FnOnce(&Error) -> T) -> Response {
+    let page = form(&error);
+    // Becoming a problem it is logged if it is ours.
+    let problem = Problem::from(Failure(error));
+    let mut response = web::html_with(problem.status(), &page);
+    let told = problem.into_response();
+    if let Some(wait) = told.headers().get(header::RETRY_AFTER) {
+        response.headers_mut().insert(header::RETRY_AFTER, wait.clone());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::Role;
+    use kernel::{Clock, FieldError, Instant, SessionId, UserId};
+    use web::{Config, Session, Web};
+
+    const HOSTILE: &str = "<script>alert('x')</script>";
+
+    fn page(signed_in: bool) -> Page {
+        let clock = Clock::manual(Instant::from_millis(1_800_000_000_000));
+        let session = Session {
+            id: SessionId::new(&clock),
+            user: UserId::new(&clock),
+            role: Role::User,
+            expires_at: clock.now(),
+        };
+        let web = Web::new(Config { clock, ..Config::default() });
+        Page::new(&web, signed_in.then_some(&session), HOSTILE, "/signin")
+    }
+
+    fn failed() -> FormView {
+        let typed = [("email", HOSTILE), ("password", "a secret")];
+        let typed = typed.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let error = Error::fields(vec![
+            FieldError { message: "Email must be valid".into(), field: Some("email".into()) },
+            FieldError { message: HOSTILE.into(), field: None },
+        ]);
+        FormView::failed(typed, &error)
+    }
+
+    #[test]
+    fn every_form_escapes_what_was_typed() {
+        let next = format!("/{HOSTILE}\"&a=b");
+        let sign_in = SignInPage { page: page(false), next: next.clone(), values: failed() };
+        let sign_up = SignUpPage { page: page(true), next, values: failed() };
+        for text in [sign_in.render().unwrap(), sign_up.render().unwrap()] {
+            assert!(!text.contains("<script>"), "{text}");
+            assert!(text.contains("&#60;script&#62;alert"), "{text}");
+            assert!(text.contains("Email must be valid") && text.contains("aria-invalid"), "{text}");
+            assert!(text.contains("?next=%2F%3Cscript%3E"), "{text}");
+            assert!(!text.contains(" style=") && !text.contains("onclick"), "{text}");
+        }
+    }
+}

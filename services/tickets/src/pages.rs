@@ -1,0 +1,211 @@
+//! The pages of tickets: what is on sale, one ticket, and the forms of its seller.
+
+mod view;
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use kernel::{Error, Kind, Result, TicketId};
+use serde::Serialize;
+use web::{
+    Answer, Form, FormView, MaybeSession, Page, PageSession, Paging, PathId, Problem, Session, see_other,
+};
+
+use crate::model::{Draft, Ticket};
+use crate::store::{self, Span};
+use crate::{Tickets, api};
+use view::{HomePage, MinePage, Row, SellPage, Shown, TicketPage};
+
+/// How many tickets a page of a list shows.
+const PER_PAGE: usize = 50;
+
+pub(crate) fn routes() -> Router<Tickets> {
+    Router::new()
+        .route("/", get(home))
+        .route("/tickets/new", get(sell).post(list))
+        .route("/tickets/mine", get(mine))
+        .route("/tickets/{id}", get(show))
+        .route("/tickets/{id}/now", get(now))
+        .route("/tickets/{id}/live", get(live))
+        .route("/tickets/{id}/edit", get(change).post(edit))
+        .route("/tickets/{id}/withdraw", post(withdraw))
+}
+
+async fn home(
+    State(tickets): State<Tickets>,
+    MaybeSession(session): MaybeSession,
+    paging: Paging,
+) -> web::Result<Response> {
+    let now = tickets.0.web.clock().now();
+    let found = store::on_sale(&tickets.0.db, &newest(&paging)?, now).await?;
+    let page = tickets.page(session.as_ref(), "Tickets", "/");
+    let (found, next) = part(found);
+    let rows = found.iter().map(|ticket| Row::new(&page, ticket, now)).collect();
+    Ok(web::html(&HomePage { page, tickets: rows, next }))
+}
+
+async fn mine(
+    State(tickets): State<Tickets>,
+    PageSession(session): PageSession,
+    paging: Paging,
+) -> web::Result<Response> {
+    let found = store::of_user(&tickets.0.db, session.user, &newest(&paging)?).await?;
+    let page = tickets.page(Some(&session), "My tickets", "/tickets/mine");
+    let (found, next) = part(found);
+    let now = tickets.0.web.clock().now();
+    let rows = found.iter().map(|ticket| Row::new(&page, ticket, now)).collect();
+    Ok(web::html(&MinePage { page, tickets: rows, next }))
+}
+
+async fn sell(State(tickets): State<Tickets>, PageSession(session): PageSession) -> Response {
+    web::html(&tickets.sell_page(&session, FormView::default().with("capacity", "1")))
+}
+
+async fn list(
+    State(tickets): State<Tickets>,
+    PageSession(session): PageSession,
+    Form(fields): Form,
+) -> web::Result<Response> {
+    let typed = fields.typed();
+    let listed = match Draft::read(fields) {
+        Ok(draft) => tickets.list(session.user, draft, None).await,
+        Err(error) => Err(error),
+    };
+    match listed {
+        Ok(ticket) => Ok(see_other(&path(ticket.id))),
+        Err(error) => again(typed, error, |values| tickets.sell_page(&session, values)),
+    }
+}
+
+async fn show(
+    State(tickets): State<Tickets>,
+    MaybeSession(session): MaybeSession,
+    PathId(id): PathId<TicketId>,
+) -> web::Result<Response> {
+    let ticket = tickets.read(id).await?;
+    let page = tickets.page(session.as_ref(), &ticket.title, &path(id));
+    let own = session.is_some_and(|session| session.user == ticket.user_id);
+    let ticket = Shown::new(&page, &ticket, own, tickets.0.web.clock().now());
+    Ok(web::html(&TicketPage { page, ticket, values: FormView::default() }))
+}
+
+/// What of a ticket changes by itself while its page is open.
+#[derive(Serialize)]
+struct Live {
+    status: &'static str,
+    available: i64,
+    capacity: i64,
+}
+
+async fn now(State(tickets): State<Tickets>, PathId(id): PathId<TicketId>) -> web::Result<Answer> {
+    Ok(Answer::ok(&tickets.live(id).await?))
+}
+
+async fn live(State(tickets): State<Tickets>, PathId(id): PathId<TicketId>) -> web::Result<Response> {
+    tickets.read(id).await?;
+    let web = tickets.0.web.clone();
+    Ok(web::live(&web, format!("ticket:{id}"), move || {
+        let tickets = tickets.clone();
+        async move { tickets.live(id).await }
+    }))
+}
+
+async fn change(
+    State(tickets): State<Tickets>,
+    PageSession(session): PageSession,
+    PathId(id): PathId<TicketId>,
+) -> web::Result<Response> {
+    let ticket = tickets.own(&session, id).await?;
+    Ok(web::html(&tickets.edit_page(&session, id, view::filled(&ticket))))
+}
+
+async fn edit(
+    State(tickets): State<Tickets>,
+    PageSession(session): PageSession,
+    PathId(id): PathId<TicketId>,
+    Form(fields): Form,
+) -> web::Result<Response> {
+    // Nobody else is shown the form again.
+    tickets.own(&session, id).await?;
+    let typed = fields.typed();
+    let edited = match Draft::read(fields) {
+        Ok(draft) => tickets.edit(&session, id, draft.with_all_times()).await,
+        Err(error) => Err(error),
+    };
+    match edited {
+        Ok(_) => Ok(see_other(&path(id))),
+        Err(error) => again(typed, error, |values| tickets.edit_page(&session, id, values)),
+    }
+}
+
+async fn withdraw(
+    State(tickets): State<Tickets>,
+    PageSession(session): PageSession,
+    PathId(id): PathId<TicketId>,
+) -> web::Result<Response> {
+    tickets.withdraw(&session, id).await?;
+    Ok(see_other(&path(id)))
+}
+
+impl Tickets {
+    fn page(&self, session: Option<&Session>, title: &str, path: &str) -> Page {
+        Page::new(&self.0.web, session, title, path)
+    }
+
+    fn sell_page(&self, session: &Session, values: FormView) -> SellPage {
+        SellPage::new(self.page(Some(session), "Sell a ticket", "/tickets/new"), None, values)
+    }
+
+    fn edit_page(&self, session: &Session, id: TicketId, values: FormView) -> SellPage {
+        let page = self.page(Some(session), "Edit ticket", &format!("{}/edit", path(id)));
+        SellPage::new(page, Some(id), values)
+    }
+
+    /// A ticket of one's own: 404 if there is none, 401 if it is another's.
+    async fn own(&self, session: &Session, id: TicketId) -> Result<Ticket> {
+        let ticket = self.read(id).await?;
+        session.require_owner(ticket.user_id).map(|()| ticket)
+    }
+
+    async fn live(&self, id: TicketId) -> Result<Live> {
+        let ticket = self.read(id).await?;
+        let status = ticket.status(self.0.web.clock().now()).as_str();
+        Ok(Live { status, available: ticket.available(), capacity: ticket.capacity })
+    }
+}
+
+fn path(id: TicketId) -> String {
+    format!("/tickets/{id}")
+}
+
+/// The newest tickets after the last one seen, and one more, to know whether there are more.
+fn newest(paging: &Paging) -> Result<Span> {
+    Ok(Span { limit: PER_PAGE as i64 + 1, descending: true, ..api::span(paging)? })
+}
+
+/// What one page shows, and after which ticket the next one begins, if there is one.
+fn part(mut found: Vec<Ticket>) -> (Vec<Ticket>, Option<TicketId>) {
+    let more = found.len() > PER_PAGE;
+    found.truncate(PER_PAGE);
+    let next = found.last().filter(|_| more).map(|ticket| ticket.id);
+    (found, next)
+}
+
+/// The form again with what was typed, if that can be put right there; otherwise the error itself.
+fn again(
+    typed: HashMap<String, String>,
+    error: Error,
+    form: impl FnOnce(FormView) -> SellPage,
+) -> web::Result<Response> {
+    if !matches!(error.kind, Kind::Invalid | Kind::Conflict) {
+        return Err(error.into());
+    }
+    let values = FormView::failed(typed, &error);
+    Ok(web::html_with(Problem::of(&error).status(), &form(values)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! What the pages show, in the words in which they show it.
+
+use std::ops::RangeInclusive;
+
+use askama::Template;
+use kernel::{Instant, TicketId};
+use web::{FormView, Page};
+
+use crate::model::{Status, Ticket};
+
+/// How many units one order may hold.
+const MAX_PER_ORDER: i64 = 10;
+/// A price with more characters than this is set smaller.
+const SHORT_PRICE: usize = 9;
+/// A title with more characters than this is set smaller.
+const SHORT_TITLE: usize = 40;
+
+/// What is on sale.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    pub page: Page,
+    pub tickets: Vec<Row>,
+    pub next: Option<TicketId>,
+}
+
+/// What one sells oneself.
+#[derive(Template)]
+#[template(path = "mine.html")]
+pub struct MinePage {
+    pub page: Page,
+    pub tickets: Vec<Row>,
+    pub next: Option<TicketId>,
+}
+
+/// The form of a ticket: a new one, or one that is edited.
+#[derive(Template)]
+#[template(path = "sell.html")]
+pub struct SellPage {
+    pub page: Page,
+    pub editing: Option<TicketId>,
+    pub values: FormView,
+    /// What stands before the price: a currency without a sign of its own by its code.
+    pub prefix: String,
+}
+
+impl SellPage {
+    pub fn new(page: Page, editing: Option<TicketId>, values: FormView) -> Self {
+        let prefix = if page.currency == "usd" { "$".to_owned() } else { page.currency.to_uppercase() };
+        Self { page, editing, values, prefix }
+    }
+}
+
+/// One ticket.
+#[derive(Template)]
+#[template(path = "ticket.html")]
+pub struct TicketPage {
+    pub page: Page,
+    pub ticket: Shown,
+    pub values: FormView,
+}
+
+/// A moment for `<time>`: for the script, and in words for whoever has none.
+pub struct Moment {
+    pub iso: String,
+    pub text: String,
+}
+
+impl From<Instant> for Moment {
+    fn from(at: Instant) -> Self {
+        Self { iso: at.to_string(), text: written(at, "%a %-d %b %Y, %H:%M UTC") }
+    }
+}
+
+fn written(at: Instant, format: &str) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime(format).to_string()
+}
+
+/// How a status is shown: the class of its badge, and its words.
+fn badge(status: Status) -> (&'static str, &'static str) {
+    match status {
+        Status::OnSale => ("badge--done", "On sale"),
+        Status::SoldOut => ("badge--off", "Sold out"),
+        Status::Over => ("badge--off", "Over"),
+        Status::Withdrawn => ("badge--off", "Withdrawn"),
+    }
+}
+
+/// A ticket in a list.
+pub struct Row {
+    pub id: TicketId,
+    pub title: String,
+    pub when: Option<Moment>,
+    pub price: String,
+    pub is_price_long: bool,
+    pub is_on_sale: bool,
+    pub badge: (&'static str, &'static str),
+    pub left: String,
+}
+
+impl Row {
+    pub fn new(page: &Page, ticket: &Ticket, now: Instant) -> Self {
+        let (price, status) = (page.price(ticket.price), ticket.status(now));
+        Self {
+            id: ticket.id,
+            title: ticket.title.clone(),
+            when: ticket.starts_at.map(Moment::from),
+            is_price_long: price.chars().count() > SHORT_PRICE,
+            price,
+            is_on_sale: status == Status::OnSale,
+            badge: badge(status),
+            left: match ticket.available() {
+                0 => "None left".to_owned(),
+                1 => "Last one".to_owned(),
+                left => format!("{} left", grouped(left)),
+            },
+        }
+    }
+}
+
+/// A ticket on its own page.
+pub struct Shown {
+    pub id: TicketId,
+    pub title: String,
+    pub is_title_long: bool,
+    pub when: Option<Moment>,
+    pub opens: Option<Moment>,
+    pub closes: Option<Moment>,
+    pub price: String,
+    /// Whether it is the reader's.
+    pub own: bool,
+    pub is_editable: bool,
+    pub status: &'static str,
+    pub badge: (&'static str, &'static str),
+    pub available: i64,
+    pub capacity: i64,
+    /// How many may be held at once.
+    pub quantities: RangeInclusive<i64>,
+}
+
+impl Shown {
+    pub fn new(page: &Page, ticket: &Ticket, own: bool, now: Instant) -> Self {
+        let status = ticket.status(now);
+        Self {
+            id: ticket.id,
+            title: ticket.title.clone(),
+            is_title_long: ticket.title.chars().count() > SHORT_TITLE,
+            when: ticket.starts_at.map(Moment::from),
+            opens: ticket.opens_at.map(Moment::from),
+            closes: ticket.closes_at.map(Moment::from),
+            price: page.price(ticket.price),
+            own,
+            is_editable: ticket.is_editable(),
+            status: status.as_str(),
+            badge: badge(status),
+            available: ticket.available(),
+            capacity: ticket.capacity,
+            quantities: 1..=ticket.available().min(MAX_PER_ORDER),
+        }
+    }
+
+    fn is_off(&self) -> bool {
+        self.status != Status::OnSale.as_str()
+    }
+
+    fn available_text(&self) -> String {
+        grouped(self.available)
+    }
+
+    fn capacity_text(&self) -> String {
+        grouped(self.capacity)
+    }
+}
+
+/// The form of an edit as it is first shown.
+pub fn filled(ticket: &Ticket) -> FormView {
+    let moment = |at: Option<Instant>| at.map(|at| written(at, "%Y-%m-%dT%H:%M")).unwrap_or_default();
+    FormView::default()
+        .with("title", &ticket.title)
+        .with("price", ticket.price.to_string())
+        .with("capacity", ticket.capacity.to_string())
+        .with("startsAt", moment(ticket.starts_at))
+        .with("opensAt", moment(ticket.opens_at))
+        .with("closesAt", moment(ticket.closes_at))
+}
+
+/// A count as the script writes it too: `1,000,000`.
+fn grouped(n: i64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_moments_are_written_for_people() {
+        let counts = [(0, "0"), (999, "999"), (1000, "1,000"), (1_000_000, "1,000,000")];
+        for (n, text) in counts {
+            assert_eq!(grouped(n), text);
+        }
+        let moment = Moment::from(Instant::parse("2026-11-24T19:30").unwrap());
+        assert_eq!(
+            (moment.iso.as_str(), moment.text.as_str()),
+            ("2026-11-24T19:30:00.000Z", "Tue 24 Nov 2026, 19:30 UTC")
+        );
+    }
+}

@@ -50,7 +50,7 @@ async fn deal(buyer: &Client, ticket: &str, n: usize, told: &mut Told) -> Option
     let order = answer.text_of("id");
     told.orders.push(order.clone());
     if n % 3 < 2 {
-        let token = if n % 5 == 0 { "tok_chargeDeclined" } else { "tok_visa" };
+        let token = if n.is_multiple_of(5) { "tok_chargeDeclined" } else { "tok_visa" };
         let paid =
             send(reqwest::Method::POST, "/api/payments", json!({"orderId": order, "token": token})).await?;
         if paid.status == 201 {

@@ -1,4 +1,5 @@
 //! What services rely on: outbox order, inbox marks, dead letters, answers kept, lanes.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::time::Duration;

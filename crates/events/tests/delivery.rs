@@ -1,4 +1,5 @@
 //! Delivery on the local bus: once, in order, through restarts, and around what cannot be taken.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! What a hostile or clumsy client sends: the contract's answer, quickly, and nothing changed.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::json;
 use testkit::App;
@@ -110,5 +112,26 @@ async fn noise_on_the_wire_is_answered_or_cut_off() {
             String::from_utf8_lossy(&answer)
         );
     }
+    app.client().get("/api/health").await.expect(200);
+}
+
+/// A client that never finishes the head of its request does not keep its connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_head_is_cut_off_in_time() {
+    let limit = Duration::from_millis(300);
+    let app = App::with(|settings| settings.head_timeout = limit).await;
+    let started = Instant::now();
+    let mut stream = tokio::net::TcpStream::connect(app.running.address).await.unwrap();
+    stream.write_all(b"GET /api/health HTTP/1.1\r\nhost: x\r\nx-half: ").await.unwrap();
+    let mut answer = Vec::new();
+    let _ =
+        tokio::time::timeout(testkit::DEADLINE, stream.read_to_end(&mut answer)).await.expect("it is closed");
+    assert!(started.elapsed() >= limit, "closed after {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "closed after {:?}", started.elapsed());
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"),
+        "{:?}",
+        String::from_utf8_lossy(&answer)
+    );
     app.client().get("/api/health").await.expect(200);
 }

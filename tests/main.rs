@@ -8,6 +8,7 @@ mod faults;
 mod input;
 mod journey;
 mod race;
+mod tls;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_marquee");

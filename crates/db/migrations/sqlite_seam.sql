@@ -10,7 +10,7 @@ CREATE TABLE outbox (
 );
 CREATE TABLE relay (position BIGINT NOT NULL);
 INSERT INTO relay VALUES (0);
-CREATE TABLE inbox (aggregate TEXT PRIMARY KEY, version BIGINT NOT NULL);
+CREATE TABLE inbox (aggregate TEXT PRIMARY KEY, version BIGINT NOT NULL) WITHOUT ROWID;
 CREATE TABLE dead_letters (
     id TEXT PRIMARY KEY,
     subject TEXT NOT NULL,
@@ -30,5 +30,5 @@ CREATE TABLE idempotency (
     body TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (scope, key)
-);
+) WITHOUT ROWID;
 CREATE INDEX idempotency_age ON idempotency (created_at);

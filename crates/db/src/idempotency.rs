@@ -12,7 +12,8 @@ const FORGET: &str = "DELETE FROM idempotency WHERE scope = $1 AND key = $2";
 const RECALL: &str =
     "SELECT fingerprint, status, body FROM idempotency WHERE scope = $1 AND key = $2 AND created_at > $3";
 const DROP_OLD: &str = "DELETE FROM idempotency WHERE scope = $1 AND key = $2 AND created_at <= $3";
-const PRUNE: &str = "DELETE FROM idempotency WHERE created_at <= $1";
+const PRUNE: &str = "DELETE FROM idempotency WHERE (scope, key) IN
+    (SELECT scope, key FROM idempotency WHERE created_at <= $1 ORDER BY created_at LIMIT 1000)";
 
 /// How long an answer is kept: 24 hours (contract, Conventions).
 const KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -111,7 +112,7 @@ impl Db {
         self.write(|tx| async move { tx.remember(key, Some(answer)).await.map(drop) }).await
     }
 
-    /// Deletes answers made before `now - 24 h`.
+    /// Deletes answers made before `now - 24 h`, a thousand at most; answers how many.
     ///
     /// # Errors
     /// As the engine says.

@@ -3,8 +3,10 @@
 //! convoy on a lock.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use kernel::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +16,8 @@ use crate::{Db, Tx};
 const QUEUE: usize = 8_192;
 /// Commands in one transaction.
 const GROUP: usize = 256;
+/// How often other tasks may run before a group is closed.
+const YIELDS: usize = 4;
 
 /// The way in. Clones share the queue; the committer ends with the last of them.
 pub struct Lane<C, R>(mpsc::Sender<Waiting<C, R>>);
@@ -43,9 +47,17 @@ where
         tokio::spawn(async move {
             let mut waiting = Vec::with_capacity(GROUP);
             while queue.recv_many(&mut waiting, GROUP).await > 0 {
+                gather(&mut queue, &mut waiting).await;
+                // Whoever went away while waiting wants nothing any more.
+                waiting.retain(|(_, caller)| !caller.is_closed());
                 let (commands, callers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
                 let commands: Arc<[C]> = commands.into();
-                let answers = run(&db, &apply, commands, callers.len()).await;
+                let count = callers.len();
+                let run = AssertUnwindSafe(run(&db, &apply, commands, count)).catch_unwind().await;
+                // A bug in one group must not end the lane.
+                let answers = run.unwrap_or_else(|_| {
+                    (0..count).map(|_| Err(Error::internal("a lane's group panicked"))).collect()
+                });
                 for (caller, answer) in callers.into_iter().zip(answers) {
                     // A caller that went away has no use for its answer.
                     let _ = caller.send(answer);
@@ -63,6 +75,18 @@ where
         let (answer, answered) = oneshot::channel();
         self.0.try_send((command, answer)).map_err(|_| Error::unavailable("a lane is full"))?;
         answered.await.map_err(|_| Error::unavailable("a lane stopped"))?
+    }
+}
+
+/// Lets those who are just about to queue do so, for a bigger group costs hardly more than a small one.
+/// With nobody about to, this takes no time.
+async fn gather<T>(queue: &mut mpsc::Receiver<T>, waiting: &mut Vec<T>) {
+    for _ in 0..YIELDS {
+        tokio::task::yield_now().await;
+        while waiting.len() < GROUP {
+            let Ok(next) = queue.try_recv() else { break };
+            waiting.push(next);
+        }
     }
 }
 

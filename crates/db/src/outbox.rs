@@ -13,11 +13,13 @@ use crate::{Db, Tx, from_row};
 const INSERT: &str = "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at)
     VALUES ($1, $2, $3, $4, $5, $6)";
 const NEXT: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
-    WHERE seq > (SELECT position FROM relay) ORDER BY seq LIMIT $1";
+    WHERE seq > $1 ORDER BY seq LIMIT $2";
+const POSITION: &str = "SELECT position FROM relay";
 const MOVE: &str = "UPDATE relay SET position = $1 WHERE position < $1";
 const LAG: &str = "SELECT COUNT(*), MIN(occurred_at) FROM outbox WHERE seq > (SELECT position FROM relay)";
-const PRUNE: &str = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox
-    WHERE occurred_at < $1 AND seq <= (SELECT position FROM relay) ORDER BY seq LIMIT 1000)";
+/// Looks at the thousand oldest rows only: there is no index on their age, nor need there be.
+const PRUNE: &str = "DELETE FROM outbox WHERE seq <= (SELECT MIN(seq) FROM outbox) + 999
+    AND occurred_at < $1 AND seq <= (SELECT position FROM relay)";
 
 /// An event as the outbox holds it.
 #[derive(Debug, Clone)]
@@ -62,12 +64,20 @@ impl Db {
         Arc::clone(&self.shared.outbox)
     }
 
-    /// The next events that were not marked published, in order, at most `limit`.
+    /// The last `seq` that was marked as published.
     ///
     /// # Errors
     /// As the engine says.
-    pub async fn outbox_next(&self, limit: i64) -> Result<Vec<Recorded>> {
-        self.all(NEXT, &[&limit]).await
+    pub async fn outbox_position(&self) -> Result<i64> {
+        self.one::<(i64,)>(POSITION, &[]).await.map(|(seq,)| seq)
+    }
+
+    /// The events after `seq`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn outbox_after(&self, seq: i64, limit: i64) -> Result<Vec<Recorded>> {
+        self.all(NEXT, &[&seq, &limit]).await
     }
 
     /// Marks everything up to and including `seq` as published.
@@ -83,7 +93,9 @@ impl Db {
     /// # Errors
     /// As the engine says.
     pub async fn outbox_lag(&self) -> Result<(i64, Option<Instant>)> {
-        self.one(LAG, &[]).await
+        // Off the runtime's workers: the more waits, the longer it takes to count.
+        let lag = self.all(LAG, &[]).await?;
+        lag.into_iter().next().ok_or_else(|| crate::no_row(LAG))
     }
 
     /// Deletes published events recorded before `before`, a thousand at most; answers how many.

@@ -33,13 +33,14 @@ async fn the_outbox_gives_events_in_order_until_they_are_marked() {
     tokio::time::timeout(Duration::from_secs(5), db.outbox_bell().notified())
         .await
         .expect("the relay is rung");
-    let first = db.outbox_next(3).await.unwrap();
+    let first = db.outbox_after(0, 3).await.unwrap();
     assert_eq!(
         first.iter().map(|r| r.aggregate.clone()).collect::<Vec<_>>(),
         events[..3].iter().map(Event::aggregate).collect::<Vec<_>>()
     );
     db.outbox_published(first[2].seq).await.unwrap();
-    assert_eq!(db.outbox_next(10).await.unwrap().len(), 2);
+    assert_eq!(db.outbox_position().await.unwrap(), first[2].seq);
+    assert_eq!(db.outbox_after(first[2].seq, 10).await.unwrap().len(), 2);
     assert_eq!(db.outbox_lag().await.unwrap().0, 2);
     assert_eq!(
         db.outbox_prune(clock.now() + Duration::from_secs(1)).await.unwrap(),

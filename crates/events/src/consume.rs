@@ -150,14 +150,27 @@ impl Subscription {
     /// # Errors
     /// As the database says.
     pub async fn replay(&self) -> Result<Replayed> {
-        let mut replayed = Replayed::default();
+        let mut done = 0;
+        // Events may be parked behind the ones at work; go round until nothing moves.
+        loop {
+            let round = self.replay_round().await?;
+            done += round;
+            if round == 0 {
+                let left = usize::try_from(self.db.count_dead_letters().await?).unwrap_or(usize::MAX);
+                return Ok(Replayed { done, left });
+            }
+        }
+    }
+
+    /// Tries every dead letter once; answers how many took effect.
+    async fn replay_round(&self) -> Result<usize> {
+        let mut done = 0;
         let mut stuck = BTreeSet::new();
         for letter in self.db.dead_letters(REPLAY).await? {
             let DeadLetter { id, subject, aggregate, version, payload, occurred_at, .. } = letter;
             let recorded = Recorded { seq: 0, id, subject, aggregate, version, payload, occurred_at };
             let delivery = &Delivery::new(recorded);
             if stuck.contains(&delivery.recorded.aggregate) {
-                replayed.left += 1;
                 continue;
             }
             let attempt = self.db.write(|tx| async move {
@@ -165,14 +178,13 @@ impl Subscription {
                 tx.unpark(id).await
             });
             match AssertUnwindSafe(attempt).catch_unwind().await {
-                Ok(Ok(())) => replayed.done += 1,
+                Ok(Ok(())) => done += 1,
                 Ok(Err(error)) if error.is_transient() => return Err(error),
                 Ok(Err(_)) | Err(_) => {
-                    replayed.left += 1;
                     stuck.insert(delivery.recorded.aggregate.clone());
                 }
             }
         }
-        Ok(replayed)
+        Ok(done)
     }
 }

@@ -140,7 +140,7 @@ async fn a_crash_between_save_and_publish_loses_nothing_and_repeats_nothing() {
     house.emit(&payment, 1).await;
     // The relay of a process that was killed had delivered, and had not got round to marking it.
     Bus::local(vec![house.subscription.clone()])
-        .publish(house.source.outbox_next(1).await.unwrap())
+        .publish(house.source.outbox_after(0, 1).await.unwrap())
         .await
         .unwrap();
     house.drain().await;

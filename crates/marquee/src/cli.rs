@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use kernel::{Clock, Error, Result};
 
-use crate::{Settings, backup, commands, serve, telemetry, verify};
+use crate::{Settings, Tls, backup, commands, gateway, house, serve, telemetry, tls, verify};
 
 /// Marquee: a self-hosted box office and screening room.
 #[derive(Debug, Parser)]
@@ -42,12 +42,18 @@ struct Flags {
     /// The installation's one currency (ISO 4217)
     #[arg(long, env = "CURRENCY", default_value = "usd", global = true, value_parser = currency)]
     currency: String,
+    /// Who moves the money: test: or Stripe's https://api.stripe.com, with STRIPE_KEY and
+    /// STRIPE_WEBHOOK_SECRET (or files that STRIPE_KEY_FILE and STRIPE_WEBHOOK_SECRET_FILE name)
+    #[arg(long, env = "PAYMENTS_URL", default_value = gateway::TEST, global = true, value_name = "URL")]
+    payments_url: String,
     /// The address that people use, if it is not the one their browser asks for
     #[arg(long, env = "PUBLIC_URL", global = true, value_name = "URL")]
     public_url: Option<String>,
     /// Serve behind TLS: cookies are sent over HTTPS only
     #[arg(long, env = "SECURE_COOKIES", global = true)]
     secure_cookies: bool,
+    #[command(flatten)]
+    tls: Tls,
     /// Failed sign-ins allowed per account in 15 minutes
     #[arg(long, env = "SIGNIN_LIMIT_ACCOUNT", default_value_t = 10, global = true, value_name = "N")]
     signin_limit_account: u32,
@@ -175,8 +181,11 @@ impl Flags {
                 ..accounts::Limits::default()
             },
             currency: self.currency,
+            payments_url: self.payments_url,
             public_url: self.public_url,
             secure_cookies: self.secure_cookies,
+            tls: self.tls,
+            head_timeout: house::HEAD,
             demo: self.demo,
             clock: Clock::system(),
         }
@@ -185,6 +194,7 @@ impl Flags {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    tls::use_ring();
     let cli = Cli::parse();
     telemetry::init_logs(&cli.settings.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -226,7 +236,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Events(EventsCommand::List) => commands::list_events(settings).await,
         Command::Events(EventsCommand::Retry) => commands::retry_events(settings).await,
-        Command::Backup { file } => backup::backup(&settings, &file),
+        Command::Backup { file } => commands::backup(settings, &file).await,
         Command::Restore { file } => backup::restore(&settings, &file),
     }
 }

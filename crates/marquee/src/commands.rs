@@ -1,6 +1,7 @@
 //! The commands that act on an installation, through its server if one runs.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -39,6 +40,12 @@ pub(crate) async fn list_events(settings: Settings) -> Result<ExitCode> {
 
 pub(crate) async fn retry_events(settings: Settings) -> Result<ExitCode> {
     carry_out(settings, Command::RetryEvents).await
+}
+
+pub(crate) async fn backup(settings: Settings, file: &Path) -> Result<ExitCode> {
+    // The server has a working directory of its own.
+    let file = std::path::absolute(file).map_err(|e| Error::invalid("no such path").because(e))?;
+    carry_out(settings, Command::Backup { file }).await
 }
 
 /// Asks the running server, or opens the databases where none runs.

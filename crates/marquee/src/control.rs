@@ -15,7 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{House, data_dir};
+use crate::{House, backup, data_dir};
 
 /// A command and its answer fit into this many bytes.
 const LINE: u64 = 4 * 1024 * 1024;
@@ -30,6 +30,7 @@ pub(crate) enum Command {
     CreateToken { user: String, seconds: u64 },
     ListEvents,
     RetryEvents,
+    Backup { file: std::path::PathBuf },
 }
 
 /// The lines to print, or the sentence that says what went wrong.
@@ -67,6 +68,10 @@ pub(crate) async fn act(house: &House, command: Command) -> Result<Vec<String>> 
                 lines.push(format!("{}: {done} delivered, {left} left", subscription.name()));
             }
             Ok(lines)
+        }
+        Command::Backup { file } => {
+            backup::write(house, &file).await?;
+            Ok(vec![file.display().to_string()])
         }
     }
 }

@@ -21,6 +21,11 @@ pub(crate) fn socket(data: &Path) -> PathBuf {
     data.join("marquee.sock")
 }
 
+/// There while a restore puts files in place; a directory that still has it is half an installation.
+pub(crate) fn restoring(data: &Path) -> PathBuf {
+    data.join("restoring")
+}
+
 /// Makes the directory where it is absent.
 pub(crate) fn make(data: &Path) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|e| {
@@ -44,6 +49,10 @@ pub(crate) fn lock(data: &Path) -> Result<Lock> {
         .open(&path)
         .map_err(failed)?;
     match file.try_lock() {
+        Ok(()) if restoring(data).exists() => Err(Error::conflict(format!(
+            "a restore into {} was interrupted: empty that directory and restore again",
+            data.display()
+        ))),
         Ok(()) => Ok(Lock(file)),
         Err(fs::TryLockError::WouldBlock) => Err(Error::conflict(format!(
             "another marquee runs on {}: stop it, or give this one its own --data and --port",

@@ -11,15 +11,17 @@ use events::{Bus, Job, Subscription, every, run_relay};
 use expiration::Expiration;
 use kernel::{Clock, Result};
 use orders::Orders;
-use payments::{Gateway, Payments, TestGateway};
+use payments::Payments;
 use tickets::Tickets;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Web;
 
-use crate::{data_dir, operations, secrets, telemetry};
+use crate::{Tls, data_dir, gateway, operations, secrets, telemetry};
 
+/// How long a client may take to send the head of a request, if nothing else is said.
+pub(crate) const HEAD: Duration = Duration::from_secs(15);
 /// Published events and old answers are looked through this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Published events are kept this long, so that they can be published again.
@@ -38,10 +40,16 @@ pub struct Settings {
     pub limits: accounts::Limits,
     /// ISO 4217, lower case.
     pub currency: String,
+    /// Who moves the money: `test:`, or the URL of Stripe, whose secrets are in the environment.
+    pub payments_url: String,
     /// The address that people use.
     pub public_url: Option<String>,
     /// Whether cookies travel over HTTPS only.
     pub secure_cookies: bool,
+    /// HTTPS in this process.
+    pub tls: Tls,
+    /// How long a client may take to send the head of a request.
+    pub head_timeout: Duration,
     /// Whether an empty installation is filled.
     pub demo: bool,
     /// Where time comes from.
@@ -57,8 +65,11 @@ impl Settings {
             orders: orders::Settings::default(),
             limits: accounts::Limits::default(),
             currency: "usd".into(),
+            payments_url: gateway::TEST.into(),
             public_url: None,
             secure_cookies: false,
+            tls: Tls::default(),
+            head_timeout: HEAD,
             demo: false,
             clock: Clock::system(),
         }
@@ -80,6 +91,7 @@ pub struct House {
     /// Money.
     pub payments: Payments,
     databases: Vec<Db>,
+    data: PathBuf,
 }
 
 impl House {
@@ -94,7 +106,7 @@ impl House {
         let web = Web::new(web::Config {
             clock: settings.clock.clone(),
             jwt_key: secrets::jwt_key(&settings.data)?,
-            secure_cookies: settings.secure_cookies,
+            secure_cookies: settings.secure_cookies || settings.tls.is_on(),
             currency: settings.currency.clone(),
             public_url: settings.public_url.clone(),
             ..web::Config::default()
@@ -105,8 +117,7 @@ impl House {
         let orders_db = open.database("orders", orders::MIGRATIONS).await?;
         let expiration_db = open.database("expiration", expiration::MIGRATIONS).await?;
         let payments_db = open.database("payments", payments::MIGRATIONS).await?;
-        let ledger = data_dir::database(&settings.data, "gateway");
-        let gateway = Gateway::Test(TestGateway::open(&ledger, settings.clock.clone()).await?);
+        let gateway = gateway::open(settings).await?;
         let house = Self {
             accounts: Accounts::new(accounts_db.clone(), web.clone(), &settings.limits),
             tickets: Tickets::new(tickets_db.clone(), web.clone()),
@@ -114,10 +125,16 @@ impl House {
             expiration: Expiration::new(expiration_db.clone()),
             payments: Payments::new(payments_db.clone(), web.clone(), gateway, payments::Settings::default()),
             databases: vec![accounts_db, tickets_db, orders_db, expiration_db, payments_db],
+            data: settings.data.clone(),
             web,
         };
         house.accounts.load_revocations().await?;
         Ok(house)
+    }
+
+    /// Where everything is kept.
+    pub fn data(&self) -> &std::path::Path {
+        &self.data
     }
 
     /// The databases of the services.
@@ -190,7 +207,8 @@ fn prune(db: Db) -> Job {
         every("prune", PRUNE_EVERY, &never, stop, async || {
             let now = db.clock().now();
             while db.outbox_prune(now - EVENTS_KEPT).await? == 1000 {}
-            db.prune_answers(now).await.map(drop)
+            while db.prune_answers(now).await? == 1000 {}
+            Ok(())
         })
         .await;
     })

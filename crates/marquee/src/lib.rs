@@ -8,13 +8,16 @@ mod commands;
 mod control;
 mod data_dir;
 mod demo;
+mod gateway;
 mod house;
 mod operations;
 mod secrets;
 mod serve;
 mod telemetry;
+mod tls;
 mod verify;
 
 pub use cli::{Cli, main};
 pub use house::{House, Settings};
 pub use serve::{Running, start};
+pub use tls::{Tls, use_ring};

@@ -5,19 +5,26 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum_server::Handle;
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::middleware::AddExtension;
+use axum_server::accept::Accept;
+use axum_server::service::SendService;
+use axum_server::{Handle, Server};
+use hyper::body::Incoming;
 use kernel::{Error, Result};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{House, Settings, control, data_dir, demo};
+use crate::{House, Settings, control, data_dir, demo, tls};
 
 /// How long requests in flight may take at the end.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How long a client may take to send the head of a request.
-const HEAD: Duration = Duration::from_secs(15);
 
 /// A started server.
 pub struct Running {
@@ -25,8 +32,9 @@ pub struct Running {
     pub house: std::sync::Arc<House>,
     /// Where it listens.
     pub address: SocketAddr,
-    handle: Handle<SocketAddr>,
-    server: JoinHandle<std::io::Result<()>>,
+    /// Where it listens for HTTPS, if it does; the other address then leads there.
+    pub tls_address: Option<SocketAddr>,
+    doors: Vec<Door>,
     tasks: TaskTracker,
     stop: CancellationToken,
     _lock: data_dir::Lock,
@@ -38,19 +46,54 @@ pub struct Running {
 /// A sentence that says what to do: the directory is in use, the port is taken.
 pub async fn start(settings: Settings, no_migrate: bool) -> Result<Running> {
     let lock = data_dir::lock(&settings.data)?;
+    let now = settings.clock.now();
+    let tls = settings.tls.open(&settings.data, settings.listen.ip(), now).await?;
     let house = std::sync::Arc::new(House::open(&settings, !no_migrate).await?);
-    let (listener, address) = listen(settings.listen)?;
-    let (tasks, stop, handle) = (TaskTracker::new(), CancellationToken::new(), Handle::new());
+    let (listener, address) = listen(settings.listen, "port")?;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     house.run(&tasks, &stop);
     control::listen(&settings.data, &house, &tasks, &stop)?;
     if settings.demo {
         demo::fill(&house).await?;
     }
-    let service = house.routes()?.into_make_service_with_connect_info::<SocketAddr>();
-    let mut server = axum_server::from_tcp(listener).map_err(cannot_listen)?.handle(handle.clone());
-    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD);
-    let server = tokio::spawn(server.serve(service));
-    Ok(Running { house, address, handle, server, tasks, stop, _lock: lock })
+    let (mut routes, mut doors, mut tls_address) = (house.routes()?, Vec::new(), None);
+    if let Some(config) = tls {
+        let wanted = SocketAddr::new(settings.listen.ip(), settings.tls.port);
+        let (listener, address) = listen(wanted, "tls-port")?;
+        let behind = if settings.tls.self_signed { routes.clone() } else { tls::strict(routes.clone()) };
+        let server = axum_server::from_tcp_rustls(listener, config).map_err(cannot_listen)?;
+        doors.push(Door::open(server, behind, settings.head_timeout));
+        routes = tls::plain(routes, settings.public_url.as_deref(), address.port());
+        tls_address = Some(address);
+    }
+    let server = axum_server::from_tcp(listener).map_err(cannot_listen)?;
+    doors.push(Door::open(server, routes, settings.head_timeout));
+    Ok(Running { house, address, tls_address, doors, tasks, stop, _lock: lock })
+}
+
+/// One listener and what serves it.
+struct Door {
+    handle: Handle<SocketAddr>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+type Visited = AddExtension<Router, ConnectInfo<SocketAddr>>;
+
+impl Door {
+    fn open<A>(server: Server<SocketAddr, A>, routes: Router, head_timeout: Duration) -> Self
+    where
+        A: Accept<TcpStream, Visited> + Clone + Send + Sync + 'static,
+        A::Stream: AsyncRead + AsyncWrite + Unpin + Send,
+        A::Service: SendService<Request<Incoming>> + Send,
+        A::Future: Send,
+    {
+        let handle = Handle::new();
+        let mut server = server.handle(handle.clone());
+        let timer = hyper_util::rt::TokioTimer::new();
+        server.http_builder().http1().timer(timer).header_read_timeout(head_timeout);
+        let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+        Self { handle, server: tokio::spawn(server.serve(routes)) }
+    }
 }
 
 impl Running {
@@ -60,8 +103,14 @@ impl Running {
     /// If the server itself had failed.
     pub async fn stop(self) -> Result<()> {
         self.house.web.shut_down();
-        self.handle.graceful_shutdown(Some(DRAIN));
-        let served = self.server.await.map_err(|e| Error::internal("the server stopped").because(e))?;
+        for door in &self.doors {
+            door.handle.graceful_shutdown(Some(DRAIN));
+        }
+        let mut served = Ok(());
+        for door in self.doors {
+            let ended = door.server.await.map_err(|e| Error::internal("the server stopped").because(e))?;
+            served = served.and(ended);
+        }
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
@@ -72,13 +121,13 @@ impl Running {
 
     /// Completes when the server has ended by itself, which it does only by failing.
     async fn failed(&mut self) {
-        while !self.server.is_finished() {
+        while !self.doors.iter().any(|door| door.server.is_finished()) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 }
 
-fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+fn listen(wanted: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr)> {
     let bind = || -> std::io::Result<(TcpListener, SocketAddr)> {
         let listener = TcpListener::bind(wanted)?;
         listener.set_nonblocking(true)?;
@@ -86,9 +135,9 @@ fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
         Ok((listener, address))
     };
     bind().map_err(|e| match e.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            Error::conflict(format!("{wanted} is in use: stop what listens there, or choose another --port"))
-        }
+        std::io::ErrorKind::AddrInUse => Error::conflict(format!(
+            "{wanted} is in use: stop what listens there, or choose another --{flag}"
+        )),
         _ => cannot_listen(e),
     })
 }
@@ -104,7 +153,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> Result<ExitCo
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let (demo, data) = (settings.demo, settings.data.clone());
     let mut running = start(settings, no_migrate).await?;
-    greet(running.address, &data, demo);
+    greet(&running, &data, demo);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -116,16 +165,26 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says where to go. A closed standard output is no reason to stop.
-fn greet(address: SocketAddr, data: &std::path::Path, demo: bool) {
-    let host = if address.ip().is_loopback() || address.ip().is_unspecified() {
-        format!("localhost:{}", address.port())
-    } else {
-        address.to_string()
+/// Says where to go, in the first line. A closed standard output is no reason to stop.
+fn greet(running: &Running, data: &std::path::Path, demo: bool) {
+    let plain = format!("http://{}", named(running.address));
+    let mut text = match running.tls_address {
+        Some(address) => {
+            format!("Marquee is open: https://{}\n  {plain} leads there\n", named(address))
+        }
+        None => format!("Marquee is open: {plain}\n"),
     };
-    let mut text = format!("Marquee is open: http://{host}\n  data in {}\n", data.display());
+    text.push_str(&format!("  data in {}\n", data.display()));
     if demo {
         text.push_str(&format!("  demo seller: {} / {}\n", demo::EMAIL, demo::PASSWORD));
     }
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn named(address: SocketAddr) -> String {
+    if address.ip().is_loopback() || address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
 }

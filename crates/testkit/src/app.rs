@@ -23,6 +23,7 @@ impl App {
     /// # Panics
     /// If it does not start.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        marquee::use_ring();
         let dir = TempDir::new().expect("a directory");
         let mut settings = Settings::new(dir.path().to_path_buf());
         change(&mut settings);

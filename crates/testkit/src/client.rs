@@ -58,6 +58,7 @@ impl Client {
     /// # Panics
     /// If there is no HTTP client to be had.
     pub fn new(base: String) -> Self {
+        marquee::use_ring();
         let http =
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         Self { http, base, session: None }

@@ -16,6 +16,7 @@ pub struct Process {
     flags: Vec<String>,
     child: Option<Child>,
     base: String,
+    plain: String,
 }
 
 impl Process {
@@ -26,7 +27,8 @@ impl Process {
     pub async fn start(binary: &str, flags: &[&str]) -> Self {
         let dir = TempDir::new().expect("a directory");
         let flags = flags.iter().map(ToString::to_string).collect();
-        let mut process = Self { binary: binary.into(), dir, flags, child: None, base: String::new() };
+        let (base, plain) = (String::new(), String::new());
+        let mut process = Self { binary: binary.into(), dir, flags, child: None, base, plain };
         process.resume().await;
         process
     }
@@ -44,7 +46,13 @@ impl Process {
         let greeting = tokio::time::timeout(DEADLINE, lines.next_line()).await.expect("it greets in time");
         let greeting = greeting.expect("it greets").expect("it greets before it ends");
         let port = greeting.rsplit(':').next().expect("a port");
-        self.base = format!("http://127.0.0.1:{port}");
+        let scheme = if greeting.contains("https://") { "https" } else { "http" };
+        self.base = format!("{scheme}://127.0.0.1:{port}");
+        if scheme == "https" {
+            let second = lines.next_line().await.expect("it greets").expect("it says where HTTP is");
+            let port = second.split_whitespace().next().and_then(|url| url.rsplit(':').next());
+            self.plain = format!("http://127.0.0.1:{}", port.expect("a port"));
+        }
         // Keep reading, so that it never waits for us.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.child = Some(child);
@@ -105,6 +113,11 @@ impl Process {
     /// Where it listens: it changes with every start.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Where it listens for plain HTTP, if [`Process::base`] is HTTPS.
+    pub fn plain(&self) -> &str {
+        &self.plain
     }
 
     /// Where its data is.

@@ -85,7 +85,7 @@ async fn another_process_hears_of_a_revocation() {
     let other = Accounts::new(db, web.clone(), &Limits::default());
     house.call("POST", "/api/users/signout", &token, Value::Null).await;
     assert!(web.sessions().verify(&token).is_some());
-    let recorded = house.db.outbox_next(100).await.unwrap();
+    let recorded = house.db.outbox_after(house.db.outbox_position().await.unwrap(), 100).await.unwrap();
     Bus::local(vec![other.subscription(), house.accounts.subscription()]).publish(recorded).await.unwrap();
     assert!(web.sessions().verify(&token).is_none());
     assert!(other.subscription().dead_letters().await.unwrap().is_empty());

@@ -18,6 +18,16 @@ impl Orders {
         Ok((order, admissions))
     }
 
+    /// Ends a live page whose session has ended since it was opened.
+    ///
+    /// # Errors
+    /// 401.
+    pub(crate) fn still_signed_in(&self, session: &Session) -> Result<()> {
+        let web = &self.0.web;
+        let ended = web.revocations().is_revoked(session.id) || session.expires_at <= web.clock().now();
+        if ended { Err(Error::unauthorized()) } else { Ok(()) }
+    }
+
     /// Lets an order go. A paid one is refunded, once. One that is over already stays as it is.
     ///
     /// # Errors

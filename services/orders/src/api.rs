@@ -75,6 +75,7 @@ async fn live(
     Ok(web::live(&web, format!("order:{id}"), move || {
         let (orders, session) = (orders.clone(), session.clone());
         async move {
+            orders.still_signed_in(&session)?;
             let (order, admissions) = orders.read(&session, id).await?;
             Ok(OrderView::new(&order, &admissions))
         }

@@ -42,17 +42,40 @@ pub(crate) fn lane(db: &Db, settings: &Settings) -> Lane<Reserve, Order> {
     Lane::start(db.clone(), move |tx, wishes: Arc<[Reserve]>| async move {
         let mut answers = Vec::with_capacity(wishes.len());
         for wish in wishes.iter() {
-            match reserve_in(&tx, wish, hold, guard).await {
-                // A wish that cannot be had changes nothing; anything else may have, and undoes the group.
-                Err(error) if matches!(error.kind, Kind::Internal | Kind::Unavailable) => return Err(error),
-                answer => answers.push(answer),
-            }
+            answers.push(reserve_keyed(&tx, wish, hold, guard).await?);
         }
         Ok(answers)
     })
 }
 
-async fn reserve_in(tx: &Tx, wish: &Reserve, hold: Duration, guard: Guard) -> Result<Order> {
+/// One wish of the group. The inner result is that caller's alone and an error in it has changed nothing;
+/// the outer error undoes the whole group.
+async fn reserve_keyed(tx: &Tx, wish: &Reserve, hold: Duration, guard: Guard) -> Result<Result<Order>> {
+    let Some(key) = &wish.key else { return apart(reserve(tx, wish, hold, guard).await) };
+    if !tx.remember(key, None).await? {
+        // The first request of this key went away without its answer, which is durable by the next try.
+        return Ok(Err(Error::unavailable("the first request with this key is still running")));
+    }
+    let reserved = apart(reserve(tx, wish, hold, guard).await)?;
+    match &reserved {
+        Ok(order) => {
+            let answer = StoredAnswer { status: 201, body: api::body(order, &[])? };
+            tx.answer(&key.scope, &key.key, &answer).await?;
+        }
+        Err(_) => tx.forget(&key.scope, &key.key).await?,
+    }
+    Ok(reserved)
+}
+
+/// Parts a refusal, which has changed nothing, from a failure, which may have.
+fn apart(reserved: Result<Order>) -> Result<Result<Order>> {
+    match reserved {
+        Err(error) if matches!(error.kind, Kind::Internal | Kind::Unavailable) => Err(error),
+        answer => Ok(answer),
+    }
+}
+
+async fn reserve(tx: &Tx, wish: &Reserve, hold: Duration, guard: Guard) -> Result<Order> {
     let ticket = store::take(tx, guard, wish.ticket, wish.quantity).await?;
     let amount =
         ticket.price.times(wish.quantity).ok_or_else(|| Error::internal("an amount out of range"))?;
@@ -70,12 +93,6 @@ async fn reserve_in(tx: &Tx, wish: &Reserve, hold: Duration, guard: Guard) -> Re
         ticket,
     };
     store::insert(tx, &order).await?;
-    if let Some(key) = &wish.key {
-        let answer = StoredAnswer { status: 201, body: api::body(&order, &[])? };
-        if !tx.remember(key, Some(&answer)).await? {
-            return Err(Error::unavailable("the first request with this key is still running"));
-        }
-    }
     Ok(order)
 }
 

@@ -24,8 +24,12 @@ pub struct Checked {
     pub payment_id: Option<PaymentId>,
     /// One `status@milliseconds` per version.
     pub history: String,
+    /// How many units it is for.
+    pub quantity: i64,
+    /// How many units it admits.
+    pub admissions: i64,
 }
-from_row!(Checked { id, version, status, reason, amount, payment_id, history });
+from_row!(Checked { id, version, status, reason, amount, payment_id, history, quantity, admissions });
 
 /// The copy of a ticket that orders keeps.
 #[derive(Debug, Clone, PartialEq)]

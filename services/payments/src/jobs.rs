@@ -4,6 +4,7 @@
 use events::{Job, every};
 use kernel::{PaymentId, Result};
 
+use crate::gateway::Attempt;
 use crate::{Payments, store};
 
 /// Payments looked at in one go.
@@ -39,7 +40,7 @@ impl Payments {
                 if self.0.in_flight.has(payment.id) && !payment.expired {
                     continue;
                 }
-                let settled = self.settle(payment.id, payment.amount).await;
+                let settled = self.settle(self.attempt(payment.id, payment.amount, payment.created_at)).await;
                 if keep_first(&mut outcome, settled) {
                     return outcome;
                 }
@@ -47,10 +48,10 @@ impl Payments {
         }
     }
 
-    async fn settle(&self, id: PaymentId, amount: kernel::Money) -> Result<()> {
-        let outcome = self.bounded(self.0.gateway.settle(self.attempt(id, amount))).await?;
-        let payment = self.conclude(id, outcome).await?;
-        tracing::info!(payment = %id, status = %payment.status, "a pending payment was settled");
+    async fn settle(&self, attempt: Attempt<'_>) -> Result<()> {
+        let outcome = self.bounded(self.0.gateway.settle(attempt)).await?;
+        let payment = self.conclude(attempt.payment, outcome).await?;
+        tracing::info!(payment = %payment.id, status = %payment.status, "a pending payment was settled");
         Ok(())
     }
 
@@ -61,7 +62,7 @@ impl Payments {
     pub async fn settle_now(&self, id: PaymentId) -> Result<()> {
         match self.payment(id).await? {
             Some(payment) if payment.status == contracts::PaymentStatus::Pending => {
-                self.settle(id, payment.amount).await
+                self.settle(self.attempt(id, payment.amount, payment.created_at)).await
             }
             _ => Ok(()),
         }

@@ -22,11 +22,11 @@ use std::time::Duration;
 use ::events::Subscription;
 use axum::Router;
 use db::{Db, Migration, Tx};
-use kernel::{Error, Money, OrderId, PaymentId, Result, UserId};
+use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, UserId};
 use tokio::sync::Notify;
 use web::Web;
 
-pub use gateway::{Card, Gateway, TestGateway};
+pub use gateway::{Card, Gateway, StripeConfig, StripeGateway, TestGateway};
 pub use model::{Order, Payment};
 pub use store::Span;
 
@@ -130,8 +130,8 @@ impl Payments {
         store::payment_of(&self.0.db, order).await
     }
 
-    fn attempt(&self, payment: PaymentId, amount: Money) -> Attempt<'_> {
-        Attempt { payment, amount, currency: self.0.web.currency() }
+    fn attempt(&self, payment: PaymentId, amount: Money, begun: Instant) -> Attempt<'_> {
+        Attempt { payment, amount, currency: self.0.web.currency(), begun }
     }
 
     /// Waits for the gateway, within bounds.

@@ -45,7 +45,7 @@ impl Payments {
         let id = PaymentId::new(self.0.web.clock());
         let _in_flight = self.0.in_flight.enter(id);
         let payment = self.begin(id, order, key).await?;
-        let asked = self.0.gateway.charge(self.attempt(id, payment.amount), token);
+        let asked = self.0.gateway.charge(self.attempt(id, payment.amount, payment.created_at), token);
         let outcome = self.bounded(asked).await?;
         self.conclude(id, outcome).await?.outcome()
     }

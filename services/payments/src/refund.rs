@@ -45,7 +45,8 @@ impl Payments {
     /// Gives back what was asked back.
     pub(crate) async fn give_back(&self, payment: &Payment) -> Result<Payment> {
         let id = payment.id;
-        self.bounded(self.0.gateway.refund(self.attempt(id, payment.amount))).await?;
+        let attempt = self.attempt(id, payment.amount, payment.created_at);
+        self.bounded(self.0.gateway.refund(attempt)).await?;
         let noted = self.0.db.write(|tx| async move {
             let stepped = store::step(&tx, id, Cause::Refunded).await?;
             let stepped = stepped.ok_or_else(|| Error::internal(format!("no payment {id} to refund")))?;

@@ -44,8 +44,9 @@ const OF_USER: &str = payments!("WHERE user_id = $1 AND id > $2 ORDER BY id LIMI
 const OF_USER_DOWN: &str = payments!("WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
 const TO_REFUND: &str =
     payments!("WHERE status = 'captured' AND refund_requested = TRUE AND id > $1 ORDER BY id LIMIT $2");
-const TO_SETTLE: &str = "SELECT p.id, p.amount, o.expired FROM payments p JOIN orders o ON o.id = p.order_id
-    WHERE p.status = 'pending' AND p.id > $1 AND (o.expired = TRUE OR p.created_at <= $2) ORDER BY p.id LIMIT $3";
+const TO_SETTLE: &str = "SELECT p.id, p.amount, p.created_at, o.expired FROM payments p
+    JOIN orders o ON o.id = p.order_id WHERE p.status = 'pending' AND p.id > $1 AND (o.expired = TRUE OR p.created_at <= $2)
+    ORDER BY p.id LIMIT $3";
 
 /// What only `verify` asks.
 pub(crate) mod check {
@@ -92,10 +93,11 @@ impl Column for Refusal {
 pub(crate) struct Due {
     pub(crate) id: PaymentId,
     pub(crate) amount: kernel::Money,
+    pub(crate) created_at: Instant,
     /// The order's hold has ended: there is no waiting for whoever is at work on it.
     pub(crate) expired: bool,
 }
-from_row!(Due { id, amount, expired });
+from_row!(Due { id, amount, created_at, expired });
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy)]

@@ -140,7 +140,7 @@ impl House {
 
     /// Subjects and versions of all that was announced.
     pub async fn announced(&self) -> Vec<(&'static str, i64)> {
-        let recorded = self.db.outbox_next(1000).await.unwrap();
+        let recorded = self.db.outbox_after(self.db.outbox_position().await.unwrap(), 1000).await.unwrap();
         let events = recorded.iter().map(|r| serde_json::from_str::<Event>(&r.payload).unwrap());
         events.map(|event| (event.subject(), event.version())).collect()
     }

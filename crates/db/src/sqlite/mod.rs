@@ -13,7 +13,7 @@ mod writer;
 mod fault_tests;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -28,6 +28,7 @@ pub(crate) use self::writer::Writer;
 use crate::{FromRow, Param, Shared, Tx, Value};
 
 pub(crate) struct Sqlite {
+    path: PathBuf,
     writer: Arc<Mutex<Writer>>,
     readers: Arc<Readers>,
     /// Wakes the committer; full means that it is awake already.
@@ -49,7 +50,7 @@ impl Sqlite {
                 }
             })
             .map_err(|e| Error::unavailable("cannot start a thread").because(e))?;
-        Ok(Self { writer, readers, wake })
+        Ok(Self { path: path.to_path_buf(), writer, readers, wake })
     }
 
     pub(crate) async fn write<T, F, Fut>(&self, shared: &Arc<Shared>, f: F) -> Result<T>
@@ -111,7 +112,11 @@ impl Sqlite {
             .map_err(|e| Error::internal("a reader stopped").because(e))?
     }
 
-    /// The writer itself, for migrations.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The writer itself, for migrations and snapshots.
     pub(crate) async fn writer(&self) -> OwnedMutexGuard<Writer> {
         Arc::clone(&self.writer).lock_owned().await
     }

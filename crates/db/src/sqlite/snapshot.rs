@@ -1,38 +1,47 @@
-//! Copies of several databases as they stood at one moment, taken beside whoever writes them.
+//! Copies of several databases as they stood at one moment, taken while they are written.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kernel::Result;
+use kernel::{Error, Result};
 use rusqlite::backup::Backup;
 
 use super::connection::{Connection, named};
+use crate::{Db, Engine};
 
-/// Copies `from` to `to`, pairwise, all as of one moment: no write falls between two of them. Writers
-/// wait for the milliseconds that it takes to fix the moment, not for the copying.
+/// Copies each database to its file, all as of one moment: no write falls between two of them. Writers
+/// wait, in line, for the milliseconds that it takes to fix the moment, not for the copying. An
+/// installation without a server is its own writer, so this holds for it too.
 ///
 /// # Errors
 /// As the engine says.
-pub fn snapshot(from: &[PathBuf], to: &[PathBuf]) -> Result<()> {
-    let open = |path: &PathBuf| Connection::open(path, true).map(|c| c.raw);
-    let holds = from.iter().map(open).collect::<Result<Vec<_>>>()?;
-    let sources = from.iter().map(open).collect::<Result<Vec<_>>>()?;
-    for hold in &holds {
-        hold.execute_batch("BEGIN IMMEDIATE").map_err(named)?;
+pub async fn snapshot(copies: &[(Db, PathBuf)]) -> Result<()> {
+    let mut writers = Vec::new();
+    for (db, _) in copies {
+        let Engine::Sqlite(sqlite) = &db.engine;
+        let mut writer = sqlite.writer().await;
+        // What has run in the open group is part of the moment.
+        writer.settle();
+        writers.push(writer);
     }
-    for source in &sources {
+    let mut sources = Vec::new();
+    for (db, to) in copies {
+        let Engine::Sqlite(sqlite) = &db.engine;
+        let source = Connection::open(sqlite.path(), false)?.raw;
         // The first read fixes what this connection sees from now on.
         source.execute_batch("BEGIN; SELECT COUNT(*) FROM sqlite_schema").map_err(named)?;
+        sources.push((source, to.clone()));
     }
-    for hold in &holds {
-        hold.execute_batch("ROLLBACK").map_err(named)?;
-    }
-    for (source, to) in sources.iter().zip(to) {
-        let mut copy = rusqlite::Connection::open(to).map_err(named)?;
-        Backup::new(source, &mut copy)
-            .and_then(|backup| backup.run_to_completion(1024, Duration::ZERO, None))
-            .map_err(named)?;
-        copy.close().map_err(|(_, e)| named(e))?;
-    }
-    Ok(())
+    drop(writers);
+    tokio::task::spawn_blocking(move || sources.into_iter().try_for_each(|(source, to)| copy(&source, &to)))
+        .await
+        .map_err(|e| Error::internal("a copy stopped").because(e))?
+}
+
+fn copy(source: &rusqlite::Connection, to: &std::path::Path) -> Result<()> {
+    let mut copy = rusqlite::Connection::open(to).map_err(named)?;
+    Backup::new(source, &mut copy)
+        .and_then(|backup| backup.run_to_completion(1024, Duration::ZERO, None))
+        .map_err(named)?;
+    copy.close().map_err(|(_, e)| named(e))
 }

@@ -13,6 +13,8 @@ pub(crate) struct Writer {
     pub(crate) connection: Connection,
     name: &'static str,
     open: bool,
+    /// Whether the running job has a savepoint; the first of a group needs none, for there is nothing else to keep.
+    savepoint: bool,
     waiting: Vec<Waiting>,
 }
 
@@ -35,7 +37,10 @@ impl Group {
         for job in self.waiting {
             if self.fate.is_ok() {
                 for call in job.after.calls {
-                    call();
+                    // It runs on the committer, which has others to answer.
+                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
+                        tracing::error!("what was to follow a commit panicked");
+                    }
                 }
                 if let Some(bell) =
                     job.after.outbox.filter(|b| !bells.iter().any(|known| Arc::ptr_eq(known, b)))
@@ -54,32 +59,47 @@ impl Group {
 
 impl Writer {
     pub(super) fn open(path: &Path, name: &'static str) -> Result<Self> {
-        Ok(Self { connection: Connection::open(path, true)?, name, open: false, waiting: Vec::new() })
+        Ok(Self {
+            connection: Connection::open(path, true)?,
+            name,
+            open: false,
+            savepoint: false,
+            waiting: Vec::new(),
+        })
     }
 
-    /// Opens a savepoint in the group's transaction. True if the group is new and wants a committer.
+    /// Makes room for a job: a group if none is open, else a savepoint in it, which costs a copy of every
+    /// page that the job touches. True if the group is new and wants a committer.
     pub(super) fn begin_job(&mut self) -> Result<bool> {
-        let new = !self.open;
-        if new {
-            // IMMEDIATE: a transaction that reads first could not become a writer later.
-            self.statement("BEGIN IMMEDIATE")?;
-            self.open = true;
-        }
-        match self.statement("SAVEPOINT job") {
-            Ok(()) => Ok(new),
-            Err(error) => {
+        self.savepoint = self.open && !self.waiting.is_empty();
+        if self.savepoint {
+            if let Err(error) = self.statement("SAVEPOINT job") {
                 self.check_group(&error);
-                Err(error)
+                return Err(error);
             }
+            return Ok(false);
         }
+        if self.open {
+            return Ok(false);
+        }
+        // IMMEDIATE: a transaction that reads first could not become a writer later.
+        self.statement("BEGIN IMMEDIATE")?;
+        self.open = true;
+        Ok(true)
     }
 
     /// Keeps what the job did; the receiver hears when it is durable.
     pub(super) fn keep_job(&mut self, after: After) -> Result<oneshot::Receiver<Result<()>>> {
         // A job may have swallowed the error that ended the whole transaction.
-        if let Err(error) = self.statement("RELEASE job") {
+        let kept = if self.savepoint { self.statement("RELEASE job") } else { Ok(()) };
+        let lost = || Error::unavailable("the transaction ended under a job");
+        if let Err(error) = kept {
             self.check_group(&error);
-            return Err(Error::unavailable("the transaction ended under a job").because(error));
+            return Err(lost().because(error));
+        }
+        if self.connection.raw.is_autocommit() {
+            self.check_group(&lost());
+            return Err(lost());
         }
         let (done, durable) = oneshot::channel();
         self.waiting.push(Waiting { done, after });
@@ -88,6 +108,14 @@ impl Writer {
 
     /// Undoes what the job did and nothing else of its group.
     pub(super) fn undo_job(&mut self, error: &Error) {
+        if !self.savepoint {
+            self.open = false;
+            // After an error that ended the transaction by itself there is none left to roll back.
+            if !self.connection.raw.is_autocommit() {
+                let _ = self.statement("ROLLBACK");
+            }
+            return;
+        }
         let undone = self.statement("ROLLBACK TO job").and_then(|()| self.statement("RELEASE job"));
         if let Err(engine) = undone {
             tracing::error!(db = self.name, %error, "a job could not be undone, its group is given up");
@@ -135,9 +163,14 @@ impl Writer {
         self.connection.execute::<i64>(sql, []).map(drop)
     }
 
+    /// Commits what is open now rather than when the committer comes.
+    pub(crate) fn settle(&mut self) {
+        self.commit().answer();
+    }
+
     /// Runs a script of several statements in a transaction of its own.
     pub(crate) fn script(&mut self, sql: &str) -> Result<()> {
-        self.commit().answer();
+        self.settle();
         self.connection.raw.execute_batch(&format!("BEGIN IMMEDIATE;\n{sql}\n;COMMIT;")).map_err(|error| {
             if !self.connection.raw.is_autocommit() {
                 let _ = self.statement("ROLLBACK");

@@ -149,7 +149,7 @@ impl House {
     }
 
     pub async fn events(&self) -> Vec<Event> {
-        let recorded = self.db.outbox_next(10_000).await.unwrap();
+        let recorded = self.db.outbox_after(self.db.outbox_position().await.unwrap(), 10_000).await.unwrap();
         recorded.iter().map(|r| serde_json::from_str(&r.payload).unwrap()).collect()
     }
 

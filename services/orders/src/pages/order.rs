@@ -322,7 +322,10 @@ pub(super) async fn live(
     orders.read(&session, id).await?;
     let web = orders.0.web.clone();
     Ok(web::live(&web, format!("order:{id}"), move || {
-        let orders = orders.clone();
-        async move { Ok(Standing { status: store::read(&orders.0.db, id).await?.status }) }
+        let (orders, session) = (orders.clone(), session.clone());
+        async move {
+            orders.still_signed_in(&session)?;
+            Ok(Standing { status: store::read(&orders.0.db, id).await?.status })
+        }
     }))
 }

@@ -126,7 +126,7 @@ async fn a_paid_order_is_refunded_once_unless_it_was_used() {
     for _ in 0..2 {
         assert_eq!(house.delete(Some(&house.buyer), &format!("/api/orders/{order}")).await.status, 204);
     }
-    let published = house.db.outbox_next(1000).await.unwrap();
+    let published = house.db.outbox_after(house.db.outbox_position().await.unwrap(), 1000).await.unwrap();
     let refunds = published.iter().filter(|r| r.payload.contains("\"refund\":")).count();
     assert_eq!(refunds, 1);
     assert!(published.iter().any(|r| r.payload.contains(&format!("\"refund\":\"{}\"", payment.id))));

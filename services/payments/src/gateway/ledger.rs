@@ -59,6 +59,10 @@ from_row!(Totals { charges, charged, refunded });
 pub(super) struct Ledger(Db);
 
 impl Ledger {
+    pub(super) fn db(&self) -> &Db {
+        &self.0
+    }
+
     pub(super) async fn open(path: &Path, clock: Clock) -> Result<Self> {
         let db = Db::open_sqlite(path, "gateway", clock)?;
         db.migrate(MIGRATIONS).await?;
@@ -75,7 +79,7 @@ impl Ledger {
         let entry: Entry = self
             .0
             .write(|tx| async move {
-                let Attempt { payment, amount, currency } = attempt;
+                let Attempt { payment, amount, currency, .. } = attempt;
                 tx.execute(POST, &[payment, amount, currency, refusal]).await?;
                 tx.one(ENTRY, &[payment]).await
             })

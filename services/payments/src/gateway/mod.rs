@@ -5,12 +5,14 @@
 //! what makes it safe to ask again after a crash.
 
 mod ledger;
+mod stripe;
 pub mod test;
 
 use axum::http::HeaderMap;
-use kernel::{Error, Money, PaymentId, Result};
+use kernel::{Error, Instant, Money, PaymentId, Result};
 
 pub use ledger::{Entry, Totals};
+pub use stripe::{StripeConfig, StripeGateway};
 pub use test::{Card, TestGateway};
 
 use crate::model::{Cause, Refusal};
@@ -24,6 +26,8 @@ pub struct Attempt<'a> {
     pub amount: Money,
     /// ISO 4217, in lower case.
     pub currency: &'a str,
+    /// When the payment was begun; no charge is older.
+    pub begun: Instant,
 }
 
 /// What became of an attempt. Both are final.
@@ -49,6 +53,8 @@ impl From<Outcome> for Cause {
 pub enum Gateway {
     /// The one that is built in and never leaves the process.
     Test(TestGateway),
+    /// Stripe, or what speaks like it.
+    Stripe(StripeGateway),
 }
 
 impl Gateway {
@@ -59,6 +65,7 @@ impl Gateway {
     pub async fn charge(&self, attempt: Attempt<'_>, token: &str) -> Result<Outcome> {
         match self {
             Self::Test(gateway) => gateway.charge(attempt, token).await,
+            Self::Stripe(gateway) => gateway.charge(attempt, token).await,
         }
     }
 
@@ -70,6 +77,7 @@ impl Gateway {
     pub async fn settle(&self, attempt: Attempt<'_>) -> Result<Outcome> {
         match self {
             Self::Test(gateway) => gateway.settle(attempt).await,
+            Self::Stripe(gateway) => gateway.settle(attempt).await,
         }
     }
 
@@ -80,6 +88,7 @@ impl Gateway {
     pub async fn refund(&self, attempt: Attempt<'_>) -> Result<()> {
         match self {
             Self::Test(gateway) => gateway.refund(attempt).await,
+            Self::Stripe(gateway) => gateway.refund(attempt).await,
         }
     }
 
@@ -87,9 +96,10 @@ impl Gateway {
     ///
     /// # Errors
     /// `NotFound` if this gateway makes none; `Invalid` if it is not the gateway's, or stale.
-    pub fn heard(&self, _headers: &HeaderMap, _body: &[u8]) -> Result<Option<PaymentId>> {
+    pub fn heard(&self, headers: &HeaderMap, body: &[u8]) -> Result<Option<PaymentId>> {
         match self {
             Self::Test(_) => Err(Error::not_found()),
+            Self::Stripe(gateway) => gateway.heard(headers, body),
         }
     }
 
@@ -97,6 +107,7 @@ impl Gateway {
     pub fn cards(&self) -> &'static [Card] {
         match self {
             Self::Test(_) => test::CARDS,
+            Self::Stripe(_) => &[],
         }
     }
 
@@ -104,6 +115,7 @@ impl Gateway {
     pub fn as_test(&self) -> Option<&TestGateway> {
         match self {
             Self::Test(gateway) => Some(gateway),
+            Self::Stripe(_) => None,
         }
     }
 }

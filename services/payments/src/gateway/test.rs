@@ -70,6 +70,11 @@ pub struct TestGateway {
 }
 
 impl TestGateway {
+    /// Its books, to be backed up with the rest.
+    pub fn db(&self) -> &db::Db {
+        self.ledger.db()
+    }
+
     /// Opens (and makes, where absent) its books at `path`.
     ///
     /// # Errors

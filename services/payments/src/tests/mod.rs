@@ -1,9 +1,12 @@
 //! A house with real databases, driven through its routes and by events.
 
+mod fake_stripe;
 mod pages;
 mod pay;
 mod refund;
 mod settle;
+mod stripe;
+mod webhook;
 
 use std::time::Duration;
 
@@ -217,7 +220,7 @@ impl House {
 
     /// What was published about a payment.
     async fn published(&self, id: PaymentId) -> Vec<PaymentState> {
-        let all = self.db.outbox_next(1000).await.unwrap();
+        let all = self.db.outbox_after(self.db.outbox_position().await.unwrap(), 1000).await.unwrap();
         let states = all.iter().filter_map(|r| match serde_json::from_str(&r.payload).unwrap() {
             Event::PaymentCreated(state) => {
                 assert_eq!((r.subject.as_str(), state.version), ("payment:created", 0));

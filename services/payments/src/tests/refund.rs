@@ -179,7 +179,7 @@ async fn verify_finds_what_does_not_add_up() {
     assert_eq!(verify::order_copies_after(&house.db, Some(order.id), 10).await.unwrap(), []);
 
     let stray = PaymentId::new(&house.clock);
-    let attempt = Attempt { payment: stray, amount: order.amount, currency: "usd" };
+    let attempt = Attempt { payment: stray, amount: order.amount, currency: "usd", begun: house.clock.now() };
     house.payments.gateway().charge(attempt, "tok_visa").await.unwrap();
     let known = Attempt { payment: id, ..attempt };
     house.payments.gateway().refund(known).await.unwrap();

@@ -17,7 +17,7 @@ impl House {
     }
 
     async fn charge(&self, id: PaymentId, order: &OrderState, token: &str) -> Outcome {
-        let attempt = Attempt { payment: id, amount: order.amount, currency: "usd" };
+        let attempt = Attempt { payment: id, amount: order.amount, currency: "usd", begun: self.clock.now() };
         self.payments.gateway().charge(attempt, token).await.unwrap()
     }
 

@@ -16,8 +16,6 @@ use crate::{Db, Tx};
 const QUEUE: usize = 8_192;
 /// Commands in one transaction.
 const GROUP: usize = 256;
-/// How often other tasks may run before a group is closed.
-const YIELDS: usize = 4;
 
 /// The way in. Clones share the queue; the committer ends with the last of them.
 pub struct Lane<C, R>(mpsc::Sender<Waiting<C, R>>);
@@ -47,7 +45,6 @@ where
         tokio::spawn(async move {
             let mut waiting = Vec::with_capacity(GROUP);
             while queue.recv_many(&mut waiting, GROUP).await > 0 {
-                gather(&mut queue, &mut waiting).await;
                 // Whoever went away while waiting wants nothing any more.
                 waiting.retain(|(_, caller)| !caller.is_closed());
                 let (commands, callers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
@@ -75,18 +72,6 @@ where
         let (answer, answered) = oneshot::channel();
         self.0.try_send((command, answer)).map_err(|_| Error::unavailable("a lane is full"))?;
         answered.await.map_err(|_| Error::unavailable("a lane stopped"))?
-    }
-}
-
-/// Lets those who are just about to queue do so, for a bigger group costs hardly more than a small one.
-/// With nobody about to, this takes no time.
-async fn gather<T>(queue: &mut mpsc::Receiver<T>, waiting: &mut Vec<T>) {
-    for _ in 0..YIELDS {
-        tokio::task::yield_now().await;
-        while waiting.len() < GROUP {
-            let Ok(next) = queue.try_recv() else { break };
-            waiting.push(next);
-        }
     }
 }
 

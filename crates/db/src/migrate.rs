@@ -1,4 +1,6 @@
 //! Migrations: scripts in the shared dialect, each applied once, in order, and never changed afterwards.
+//! A table that ends in `/* clustered */` is kept in the order of its primary key where the engine can do
+//! that: one tree to write instead of two. To the others it is a comment.
 
 use kernel::{Error, Result};
 
@@ -51,7 +53,8 @@ impl Db {
                 script.name,
                 script.sql.replace('\'', "''")
             );
-            sqlite.writer().await.script(&format!("{};\n{note}", script.sql))?;
+            let sql = script.sql.replace("/* clustered */", "WITHOUT ROWID");
+            sqlite.writer().await.script(&format!("{sql};\n{note}"))?;
             tracing::info!(db = self.name(), migration = script.name, "migrated");
             count += 1;
         }

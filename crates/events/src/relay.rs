@@ -14,7 +14,7 @@ const BATCH: i64 = 256;
 /// A batch of this many says that a crowd is at work: the next one is given time to gather, so that
 /// consumers commit less often.
 const CROWD: usize = 16;
-const GATHER: Duration = Duration::from_millis(4);
+const GATHER: Duration = Duration::from_millis(8);
 /// How often the position is written down while there is more to deliver; what was delivered since is
 /// delivered again after a crash, and the inbox knows it.
 const NOTE: Duration = Duration::from_millis(50);

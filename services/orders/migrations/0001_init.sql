@@ -12,7 +12,7 @@ CREATE TABLE stock (
     taken BIGINT NOT NULL,
     clamps BIGINT NOT NULL,
     CONSTRAINT stock_within_capacity CHECK (taken >= 0 AND taken <= capacity)
-);
+) /* clustered */;
 
 CREATE TABLE orders (
     id TEXT PRIMARY KEY,
@@ -32,7 +32,7 @@ CREATE TABLE orders (
     seller_id TEXT NOT NULL,
     -- One `status@milliseconds` per version, so that the path can be checked later.
     history TEXT NOT NULL
-);
+) /* clustered */;
 CREATE INDEX orders_by_user ON orders (user_id, id);
 CREATE INDEX orders_by_seller ON orders (seller_id, id);
 
@@ -42,4 +42,4 @@ CREATE TABLE admissions (
     unit BIGINT NOT NULL,
     redeemed_at BIGINT,
     UNIQUE (order_id, unit)
-);
+) /* clustered */;

@@ -12,7 +12,7 @@ CREATE TABLE orders (
     title TEXT NOT NULL,
     -- The end of the hold was announced: money in flight is settled without delay.
     expired BOOLEAN NOT NULL
-);
+) /* clustered */;
 
 CREATE TABLE payments (
     id TEXT PRIMARY KEY,
@@ -30,7 +30,7 @@ CREATE TABLE payments (
     CONSTRAINT refunds_are_asked_for CHECK (status <> 'refunded' OR refund_requested),
     CONSTRAINT refunds_are_of_captures CHECK (NOT refund_requested OR status IN ('captured', 'refunded')),
     CONSTRAINT failures_have_a_reason CHECK ((status = 'failed') = (refusal IS NOT NULL))
-);
+) /* clustered */;
 -- The last word on paying twice.
 CREATE UNIQUE INDEX one_payment_per_order ON payments (order_id) WHERE status <> 'failed';
 CREATE INDEX payments_by_order ON payments (order_id, id);

@@ -103,6 +103,8 @@ async fn the_house_says_how_it_is() {
     for name in ["http_requests_total", "outbox_waiting", "dead_letters", "db_group_size"] {
         assert!(metrics.contains(name), "{name} in {metrics}");
     }
+    let output = process.command(&["migrate"], "").await;
+    assert!(text(&output).contains("up to date"), "{}", text(&output));
     let output = process.command(&["events", "list"], "").await;
     assert_eq!(text(&output).trim(), "no dead letters");
     assert!(process.command(&["events", "retry"], "").await.status.success());

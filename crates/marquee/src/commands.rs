@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kernel::{Error, Result};
+use kernel::{Error, Kind, Result};
 
 use crate::control::{self, Command};
 use crate::{House, Settings, data_dir};
@@ -14,8 +14,12 @@ use crate::{House, Settings, data_dir};
 const PASSWORD: u64 = 4096;
 
 pub(crate) async fn migrate(settings: Settings) -> Result<ExitCode> {
-    let _lock = data_dir::lock(&settings.data)?;
-    House::open(&settings, true).await?;
+    match data_dir::lock(&settings.data) {
+        Ok(_lock) => drop(House::open(&settings, true).await?),
+        // Beside a server there is nothing to do, or what it was started without: say which.
+        Err(error) if error.kind == Kind::Conflict => drop(House::open(&settings, false).await?),
+        Err(error) => return Err(error),
+    }
     println!("the databases are up to date");
     Ok(ExitCode::SUCCESS)
 }

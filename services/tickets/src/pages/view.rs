@@ -11,7 +11,7 @@ use crate::model::{Status, Ticket};
 /// How many units one order may hold.
 const MAX_PER_ORDER: i64 = 10;
 /// A price with more characters than this is set smaller.
-const SHORT_PRICE: usize = 9;
+const SHORT_PRICE: usize = 7;
 /// A title with more characters than this is set smaller.
 const SHORT_TITLE: usize = 40;
 

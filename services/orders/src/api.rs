@@ -20,7 +20,6 @@ pub(crate) fn routes() -> Router<Orders> {
     Router::new()
         .route("/api/orders", get(list).post(create))
         .route("/api/orders/{id}", get(show).delete(cancel))
-        .route("/api/orders/{id}/live", get(live))
         .route("/api/sales", get(sales))
         .route("/api/admissions/{code}/redeem", post(redeem))
 }
@@ -62,24 +61,6 @@ async fn cancel(
 ) -> web::Result<StatusCode> {
     orders.cancel(&session, id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The order now and after each change, as server-sent events; for its page.
-async fn live(
-    State(orders): State<Orders>,
-    session: Session,
-    PathId(id): PathId<OrderId>,
-) -> web::Result<Response> {
-    orders.read(&session, id).await?;
-    let web = orders.0.web.clone();
-    Ok(web::live(&web, format!("order:{id}"), move || {
-        let (orders, session) = (orders.clone(), session.clone());
-        async move {
-            orders.still_signed_in(&session)?;
-            let (order, admissions) = orders.read(&session, id).await?;
-            Ok(OrderView::new(&order, &admissions))
-        }
-    }))
 }
 
 async fn sales(

@@ -50,7 +50,7 @@ pub use json::{Form, Json};
 pub use limit::Limiter;
 pub use live::{Changes, live};
 pub use page::{Page, html, html_with, safe_next, see_other};
-pub use paging::{Paging, list};
+pub use paging::{Paging, Span, list};
 pub use path::PathId;
 pub use problem::Problem;
 pub use revocations::Revocations;

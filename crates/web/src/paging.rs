@@ -63,6 +63,37 @@ fn limit_of(text: &str) -> kernel::Result<i64> {
     }
 }
 
+/// A part of a list that is in the order of its ids.
+#[derive(Debug, Clone, Copy)]
+pub struct Span<I> {
+    /// Those after this one, in the list's order.
+    pub after: Option<I>,
+    /// At most so many.
+    pub limit: i64,
+    /// Newest first.
+    pub descending: bool,
+}
+
+impl<I: std::fmt::Display> Span<I> {
+    /// The id that the part comes after, or a text that lies before every id in the list's order.
+    pub fn start(&self) -> String {
+        let before_all = if self.descending { "g" } else { "" };
+        self.after.as_ref().map_or_else(|| before_all.to_owned(), I::to_string)
+    }
+}
+
+impl Paging {
+    /// The part of a list of things whose ids are `I`.
+    ///
+    /// # Errors
+    /// 404 if `after` is not such an id.
+    pub fn span<I: std::str::FromStr>(&self) -> kernel::Result<Span<I>> {
+        let after =
+            self.after.as_deref().map(str::parse).transpose().map_err(|_| kernel::Error::not_found())?;
+        Ok(Span { after, limit: self.limit, descending: self.descending })
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Paging {
     type Rejection = Failure;
 

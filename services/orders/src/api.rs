@@ -39,7 +39,7 @@ async fn list(
     paging: Paging,
     OriginalUri(uri): OriginalUri,
 ) -> web::Result<Response> {
-    let found = orders.of_user(&session, &span(&paging)?).await?;
+    let found = orders.of_user(&session, &paging.span()?).await?;
     let views: Vec<OrderView> =
         found.iter().map(|(order, admissions)| OrderView::new(order, admissions)).collect();
     Ok(web::list(&uri, &paging, &views, found.last().map(|(order, _)| order.id.to_string())))
@@ -69,7 +69,7 @@ async fn sales(
     paging: Paging,
     OriginalUri(uri): OriginalUri,
 ) -> web::Result<Response> {
-    let sales = store::sales(&orders.0.db, session.user, &span(&paging)?).await?;
+    let sales = store::sales(&orders.0.db, session.user, &paging.span()?).await?;
     let views: Vec<SaleView> = sales.iter().map(SaleView::from).collect();
     Ok(web::list(&uri, &paging, &views, sales.last().map(|sale| sale.order_id.to_string())))
 }
@@ -82,11 +82,6 @@ async fn redeem(
     let (order, at) = orders.redeem(&session, &code).await?;
     let view = RedeemedView { ticket_id: order.ticket.id, title: order.ticket.title, redeemed_at: at };
     Ok(axum::Json(view).into_response())
-}
-
-pub(crate) fn span(paging: &Paging) -> Result<Span> {
-    let after = paging.after.as_deref().map(str::parse).transpose().map_err(|_| Error::not_found())?;
-    Ok(Span { after, limit: paging.limit, descending: paging.descending })
 }
 
 /// The JSON of an order, as stored under an idempotency key.

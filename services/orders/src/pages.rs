@@ -68,7 +68,7 @@ impl Badge {
 
 /// One part of a list, newest first, and one more, which says whether there are older ones.
 fn newest(paging: &Paging) -> kernel::Result<Span> {
-    let span = crate::api::span(paging)?;
+    let span = paging.span()?;
     Ok(Span { limit: span.limit + 1, descending: true, ..span })
 }
 

@@ -150,23 +150,8 @@ from_row!(Sale { order_id, ticket_id, title, quantity, amount, status, payment_i
 from_row!(Figures { sold, takings, held });
 from_row!(Admission { code, redeemed_at });
 
-/// Where a list begins and which way it goes.
-pub struct Span {
-    /// The last id of the part before.
-    pub after: Option<OrderId>,
-    /// How many.
-    pub limit: i64,
-    /// Newest first.
-    pub descending: bool,
-}
-
-impl Span {
-    fn start(&self) -> String {
-        // Every id lies strictly between these two.
-        self.after
-            .map_or_else(|| if self.descending { "g".into() } else { String::new() }, |id| id.to_string())
-    }
-}
+/// Which part of a list is wanted.
+pub type Span = web::Span<OrderId>;
 
 /// Takes capacity of a ticket and answers what it is then.
 ///

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 use web::{Answer, Fields, Paging, PathId, Post, RawBody, Session};
 
+use crate::Payments;
 use crate::model::Payment;
-use crate::{Payments, Span};
 
 pub(crate) fn routes() -> Router<Payments> {
     Router::new()
@@ -37,7 +37,7 @@ async fn list(
     paging: Paging,
     OriginalUri(uri): OriginalUri,
 ) -> web::Result<Response> {
-    let found = payments.of_user(session.user, &span(&paging)?).await?;
+    let found = payments.of_user(session.user, &paging.span()?).await?;
     let views: Vec<PaymentView> = found.iter().map(PaymentView::from).collect();
     Ok(web::list(&uri, &paging, &views, found.last().map(|payment| payment.id.to_string())))
 }
@@ -74,11 +74,6 @@ pub(crate) fn wish(mut fields: Fields) -> Result<(OrderId, String)> {
     let token = fields.text("token", "Token must be provided", 1..=255);
     fields.finish()?;
     Ok((order.ok_or_else(|| Error::invalid(ORDER).at("orderId"))?, token.unwrap_or_default()))
-}
-
-pub(crate) fn span(paging: &Paging) -> Result<Span> {
-    let after = paging.after.as_deref().map(str::parse).transpose().map_err(|_| Error::not_found())?;
-    Ok(Span { after, limit: paging.limit, descending: paging.descending })
 }
 
 /// A payment on the wire.

@@ -58,9 +58,6 @@ pub(crate) mod check {
         ORDER BY order_id LIMIT 100";
 }
 
-/// Sorts after every id, for ids are hexadecimal.
-const AFTER_ALL: &str = "g";
-
 from_row!(Payment { id, version, order_id, user_id, amount, status, refund_requested, refusal, created_at });
 from_row!(Order {
     id,
@@ -100,15 +97,7 @@ pub(crate) struct Due {
 from_row!(Due { id, amount, created_at, expired });
 
 /// Which part of a list is wanted.
-#[derive(Debug, Clone, Copy)]
-pub struct Span {
-    /// Those after this one, in the list's order.
-    pub after: Option<PaymentId>,
-    /// At most so many.
-    pub limit: i64,
-    /// Newest first.
-    pub descending: bool,
-}
+pub type Span = web::Span<PaymentId>;
 
 /// Text that sorts before every id, or the id that the page comes after.
 pub(crate) fn start<K>(after: Option<kernel::Id<K>>) -> String {
@@ -201,11 +190,8 @@ pub(crate) async fn payment_of(db: &Db, order: OrderId) -> Result<Option<Payment
 }
 
 pub(crate) async fn of_user(db: &Db, user: UserId, span: &Span) -> Result<Vec<Payment>> {
-    if span.descending {
-        let before = span.after.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
-        return db.all(OF_USER_DOWN, &[&user, &before, &span.limit]).await;
-    }
-    db.all(OF_USER, &[&user, &start(span.after), &span.limit]).await
+    let sql = if span.descending { OF_USER_DOWN } else { OF_USER };
+    db.all(sql, &[&user, &span.start(), &span.limit]).await
 }
 
 /// Pending payments whose hold has ended or that were begun at `since` or earlier.

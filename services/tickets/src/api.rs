@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use web::{Answer, Json, MaybeSession, Paging, PathId, Post, Session};
 
 use crate::model::{Draft, Ticket};
-use crate::store::Span;
 use crate::{Tickets, store};
 
 pub(crate) fn routes() -> Router<Tickets> {
@@ -48,8 +47,8 @@ async fn list(
     let seller = if filter.mine { Some(session.ok_or_else(Error::unauthorized)?.user) } else { None };
     let paging = paging?;
     let found = match seller {
-        Some(seller) => store::of_user(&tickets.0.db, seller, &span(&paging)?).await?,
-        None => store::on_sale(&tickets.0.db, &span(&paging)?, tickets.0.web.clock().now()).await?,
+        Some(seller) => store::of_user(&tickets.0.db, seller, &paging.span()?).await?,
+        None => store::on_sale(&tickets.0.db, &paging.span()?, tickets.0.web.clock().now()).await?,
     };
     let views: Vec<TicketView> = found.iter().map(TicketView::from).collect();
     Ok(web::list(&uri, &paging, &views, found.last().map(|ticket| ticket.id.to_string())))
@@ -79,11 +78,6 @@ async fn withdraw(
 ) -> web::Result<StatusCode> {
     tickets.withdraw(&session, id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-pub(crate) fn span(paging: &Paging) -> Result<Span> {
-    let after = paging.after.as_deref().map(str::parse).transpose().map_err(|_| Error::not_found())?;
-    Ok(Span { after, limit: paging.limit, descending: paging.descending })
 }
 
 /// The JSON of a ticket, as stored under an idempotency key.

@@ -14,9 +14,9 @@ use web::{
     Answer, Form, FormView, MaybeSession, Page, PageSession, Paging, PathId, Problem, Session, see_other,
 };
 
+use crate::Tickets;
 use crate::model::{Draft, Ticket};
 use crate::store::{self, Span};
-use crate::{Tickets, api};
 use view::{HomePage, MinePage, Row, SellPage, Shown, TicketPage};
 
 /// How many tickets a page of a list shows.
@@ -183,7 +183,7 @@ fn path(id: TicketId) -> String {
 
 /// The newest tickets after the last one seen, and one more, to know whether there are more.
 fn newest(paging: &Paging) -> Result<Span> {
-    Ok(Span { limit: PER_PAGE as i64 + 1, descending: true, ..api::span(paging)? })
+    Ok(Span { limit: PER_PAGE as i64 + 1, descending: true, ..paging.span()? })
 }
 
 /// What one page shows, and after which ticket the next one begins, if there is one.

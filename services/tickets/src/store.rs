@@ -59,23 +59,8 @@ from_row!(Ticket {
     order_id
 });
 
-/// Where a list begins and which way it goes.
-pub struct Span {
-    /// The last id of the part before.
-    pub after: Option<TicketId>,
-    /// How many.
-    pub limit: i64,
-    /// Newest first.
-    pub descending: bool,
-}
-
-impl Span {
-    fn start(&self) -> String {
-        // Every id lies strictly between these two.
-        self.after
-            .map_or_else(|| if self.descending { "g".into() } else { String::new() }, |id| id.to_string())
-    }
-}
+/// Which part of a list is wanted.
+pub type Span = web::Span<TicketId>;
 
 /// Writes a new ticket and announces it.
 pub async fn insert(tx: &Tx, ticket: &Ticket) -> Result<()> {

@@ -40,7 +40,7 @@ async fn a_second_server_on_the_same_data_is_refused_with_a_sentence() {
     assert!(!output.status.success());
     assert!(text(&output).contains("another marquee runs on"), "{}", text(&output));
     let output = process.command(&["serve", "orders"], "").await;
-    assert!(text(&output).contains("name all services, or none"), "{}", text(&output));
+    assert!(text(&output).contains("set NATS_URL"), "{}", text(&output));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

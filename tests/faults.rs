@@ -75,7 +75,7 @@ async fn a_cancelled_paid_order_gives_the_money_back_once_and_frees_the_ticket()
         );
     }
     hold(&b, &ticket).await;
-    let gateway = app.running.house.payments.gateway();
+    let gateway = app.running.house.payments().unwrap().gateway();
     let totals = gateway.as_test().unwrap().ledger_totals().await.unwrap();
     assert_eq!(format!("{totals:?}").matches("10000").count(), 2, "charged once, refunded once: {totals:?}");
 }

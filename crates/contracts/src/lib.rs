@@ -106,10 +106,33 @@ impl Event {
     }
 }
 
+/// The service that publishes a subject; `None` if nobody does.
+///
+/// An aggregate belongs to one service, so the word before the colon decides.
+pub fn publisher(subject: &str) -> Option<&'static str> {
+    match subject.split_once(':')?.0 {
+        "ticket" => Some("tickets"),
+        "order" | "stock" => Some("orders"),
+        "expiration" => Some("expiration"),
+        "payment" => Some("payments"),
+        "user" | "session" => Some("accounts"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use kernel::{Clock, Instant, SessionId, UserId};
+
+    #[test]
+    fn a_subject_belongs_to_the_service_of_its_aggregate() {
+        assert_eq!(publisher("order:created"), Some("orders"));
+        assert_eq!(publisher("stock:updated"), Some("orders"));
+        assert_eq!(publisher("session:revoked"), Some("accounts"));
+        assert_eq!(publisher("weather:changed"), None);
+        assert_eq!(publisher("order"), None);
+    }
 
     #[test]
     fn the_subject_on_the_wire_is_the_subject_in_code() {

@@ -7,12 +7,17 @@
 //! ([`Tx::first_time`], the inbox) and what it answered ([`Tx::remember`], idempotency keys).
 
 mod dead_letters;
+mod feed;
 mod idempotency;
 mod inbox;
 mod lane;
+mod leases;
+mod location;
 mod migrate;
 mod outbox;
+mod postgres;
 mod sqlite;
+mod statements;
 mod tx;
 mod value;
 
@@ -24,10 +29,14 @@ use kernel::{Clock, Result};
 use tokio::sync::Notify;
 
 pub use dead_letters::DeadLetter;
+pub use feed::Feed;
 pub use idempotency::{IdempotencyKey, Recall, StoredAnswer};
 pub use lane::Lane;
+pub use leases::{LEASE, Lease};
+pub use location::Location;
 pub use migrate::Migration;
 pub use outbox::Recorded;
+pub use postgres::Limits;
 pub use sqlite::snapshot;
 pub use tx::Tx;
 pub use value::{Column, FromRow, Param, Row, Value};
@@ -42,11 +51,13 @@ pub struct Db {
 #[derive(Clone)]
 enum Engine {
     Sqlite(Arc<sqlite::Sqlite>),
+    Postgres(Arc<postgres::Postgres>),
 }
 
 struct Shared {
     name: &'static str,
     clock: Clock,
+    is_shared: bool,
     /// Rung after a commit that put something into the outbox.
     outbox: Arc<Notify>,
 }
@@ -58,7 +69,37 @@ impl Db {
     /// `Unavailable` if the file cannot be opened or is not a database.
     pub fn open_sqlite(path: &Path, name: &'static str, clock: Clock) -> Result<Self> {
         let engine = Engine::Sqlite(Arc::new(sqlite::Sqlite::open(path, name)?));
-        Ok(Self { engine, shared: Arc::new(Shared { name, clock, outbox: Arc::default() }) })
+        Ok(Self::on(engine, name, clock))
+    }
+
+    /// The schema `name` on the PostgreSQL server at `url`. It is connected to when first used.
+    ///
+    /// # Errors
+    /// `Invalid` if `url` is not an address.
+    pub fn open_postgres(url: &str, name: &'static str, clock: Clock, limits: Limits) -> Result<Self> {
+        let engine = Engine::Postgres(Arc::new(postgres::Postgres::new(url, name, limits)?));
+        Ok(Self::on(engine, name, clock))
+    }
+
+    fn on(engine: Engine, name: &'static str, clock: Clock) -> Self {
+        let is_shared = matches!(engine, Engine::Postgres(_));
+        Self { engine, shared: Arc::new(Shared { name, clock, is_shared, outbox: Arc::default() }) }
+    }
+
+    /// Opens the database at `location`; see [`Db::open_sqlite`].
+    ///
+    /// # Errors
+    /// As there; `Invalid` for an address that is none.
+    pub fn open(location: &Location, name: &'static str, clock: Clock) -> Result<Self> {
+        match location {
+            Location::File(path) => Self::open_sqlite(path, name, clock),
+            Location::Server { url, limits } => Self::open_postgres(url, name, clock, limits.clone()),
+        }
+    }
+
+    /// Whether several processes may share this database.
+    pub fn is_shared(&self) -> bool {
+        self.shared.is_shared
     }
 
     /// The name given at opening.
@@ -86,6 +127,7 @@ impl Db {
     {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(&self.shared, f).await,
+            Engine::Postgres(postgres) => postgres.write(&self.shared, f).await,
         }
     }
 
@@ -96,6 +138,7 @@ impl Db {
     pub async fn optional<T: FromRow>(&self, sql: &'static str, params: &[&dyn Param]) -> Result<Option<T>> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.optional(sql, params),
+            Engine::Postgres(postgres) => postgres.optional(sql, params).await,
         }
     }
 
@@ -118,6 +161,7 @@ impl Db {
     ) -> Result<Vec<T>> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.all(sql, params).await,
+            Engine::Postgres(postgres) => postgres.all(sql, params).await,
         }
     }
 

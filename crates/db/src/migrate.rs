@@ -15,10 +15,18 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// The tables that every service's database has: outbox, inbox, dead letters, idempotency keys.
-const SEAM: Migration = Migration { name: "0000_seam", sql: include_str!("../migrations/sqlite_seam.sql") };
+/// The tables that every service's database has: outbox, leases, inbox, dead letters, idempotency keys.
+const SQLITE: &[Migration] = &[
+    Migration { name: "0000_seam", sql: include_str!("../migrations/sqlite_seam.sql") },
+    Migration { name: "0000_seam_leases", sql: include_str!("../migrations/sqlite_seam_leases.sql") },
+];
+const POSTGRES: &[Migration] =
+    &[Migration { name: "0000_seam", sql: include_str!("../migrations/postgres_seam.sql") }];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, sql TEXT NOT NULL)";
+const SCHEMA: &str = "SELECT 1 FROM information_schema.schemata WHERE schema_name = $1";
+const BEGUN: &str =
+    "SELECT 1 FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'migrations'";
 const APPLIED: &str = "SELECT name, sql FROM migrations ORDER BY name LIMIT 10000";
 
 impl Db {
@@ -28,37 +36,43 @@ impl Db {
     /// `Internal` if an applied script has been changed since, or one is unknown here (a newer Marquee
     /// wrote this database); otherwise as the engine says.
     pub async fn migrate(&self, scripts: &[Migration]) -> Result<usize> {
-        let Engine::Sqlite(sqlite) = &self.engine;
-        sqlite.writer().await.script(TABLE)?;
-        let applied: Vec<(String, String)> = self.all(APPLIED, &[]).await?;
-        let wanted: Vec<Migration> = std::iter::once(SEAM).chain(scripts.iter().copied()).collect();
-        for (name, sql) in &applied {
-            let known = wanted.iter().find(|m| m.name == name).ok_or_else(|| {
-                Error::internal(format!(
-                    "the database {} has migration {name} of a newer Marquee",
-                    self.name()
-                ))
-            })?;
-            if known.sql != sql {
-                return Err(Error::internal(format!(
-                    "migration {name} of {} was changed after it ran",
-                    self.name()
-                )));
+        match &self.engine {
+            Engine::Sqlite(sqlite) => {
+                let missing = self.missing(scripts).await?;
+                for script in &missing {
+                    let sql = script.sql.replace("/* clustered */", "WITHOUT ROWID");
+                    sqlite.writer().await.script(&format!("{sql};\n{}", note(script)))?;
+                }
+                self.say(&missing);
+                Ok(missing.len())
+            }
+            Engine::Postgres(postgres) => {
+                let script = postgres.unbounded().await?;
+                // Copies that start together migrate one after the other; the lock ends with the connection.
+                script
+                    .run(&format!("SELECT pg_advisory_lock(hashtextextended('marquee {}', 0))", self.name()))
+                    .await?;
+                let known: Vec<(i64,)> = script.all(SCHEMA, &[&self.name()]).await?;
+                if known.is_empty() {
+                    script.run(&format!("CREATE SCHEMA {}", self.name())).await?;
+                }
+                script.run(TABLE).await?;
+                let missing = self.compare(script.all(APPLIED, &[]).await?, POSTGRES, scripts)?;
+                for wanted in &missing {
+                    // The order of bytes, as on the other engine and in code.
+                    let sql = wanted.sql.replace(" TEXT", " TEXT COLLATE \"C\"");
+                    script.run(&format!("BEGIN;\n{sql};\n{};\nCOMMIT", note(wanted))).await?;
+                }
+                self.say(&missing);
+                Ok(missing.len())
             }
         }
-        let mut count = 0;
-        for script in wanted.iter().filter(|m| !applied.iter().any(|(name, _)| name == m.name)) {
-            let note = format!(
-                "INSERT INTO migrations VALUES ('{}', '{}')",
-                script.name,
-                script.sql.replace('\'', "''")
-            );
-            let sql = script.sql.replace("/* clustered */", "WITHOUT ROWID");
-            sqlite.writer().await.script(&format!("{sql};\n{note}"))?;
+    }
+
+    fn say(&self, applied: &[Migration]) {
+        for script in applied {
             tracing::info!(db = self.name(), migration = script.name, "migrated");
-            count += 1;
         }
-        Ok(count)
     }
 
     /// Refuses a database that is not up to date, for a start that must not migrate.
@@ -78,24 +92,43 @@ impl Db {
 
     /// The scripts that have not been applied, in order.
     async fn missing(&self, scripts: &[Migration]) -> Result<Vec<Migration>> {
-        let Engine::Sqlite(sqlite) = &self.engine;
-        sqlite.writer().await.script(TABLE)?;
-        let applied: Vec<(String, String)> = self.all(APPLIED, &[]).await?;
-        let wanted: Vec<Migration> = std::iter::once(SEAM).chain(scripts.iter().copied()).collect();
-        for (name, sql) in &applied {
-            let known = wanted.iter().find(|m| m.name == name).ok_or_else(|| {
-                Error::internal(format!(
-                    "the database {} has migration {name} of a newer Marquee",
-                    self.name()
-                ))
+        match &self.engine {
+            Engine::Sqlite(sqlite) => {
+                sqlite.writer().await.script(TABLE)?;
+                self.compare(self.all(APPLIED, &[]).await?, SQLITE, scripts)
+            }
+            Engine::Postgres(_) => {
+                let begun: Vec<(i64,)> = self.all(BEGUN, &[&self.name()]).await?;
+                let applied = if begun.is_empty() { Vec::new() } else { self.all(APPLIED, &[]).await? };
+                self.compare(applied, POSTGRES, scripts)
+            }
+        }
+    }
+
+    /// What is missing among the seam's and the service's scripts.
+    fn compare(
+        &self,
+        applied: Vec<(String, String)>,
+        seam: &[Migration],
+        scripts: &[Migration],
+    ) -> Result<Vec<Migration>> {
+        let wanted: Vec<Migration> = seam.iter().chain(scripts).copied().collect();
+        let name = self.name();
+        for (applied, sql) in &applied {
+            let known = wanted.iter().find(|m| m.name == applied).ok_or_else(|| {
+                Error::internal(format!("the database {name} has migration {applied} of a newer Marquee"))
             })?;
             if known.sql != sql {
                 return Err(Error::internal(format!(
-                    "migration {name} of {} was changed after it ran",
-                    self.name()
+                    "migration {applied} of {name} was changed after it ran"
                 )));
             }
         }
         Ok(wanted.into_iter().filter(|m| !applied.iter().any(|(name, _)| name == m.name)).collect())
     }
+}
+
+/// Writes down that a script has been applied.
+fn note(script: &Migration) -> String {
+    format!("INSERT INTO migrations VALUES ('{}', '{}')", script.name, script.sql.replace('\'', "''"))
 }

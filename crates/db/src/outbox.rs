@@ -12,14 +12,14 @@ use crate::{Db, Tx, from_row};
 
 const INSERT: &str = "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at)
     VALUES ($1, $2, $3, $4, $5, $6)";
-const NEXT: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
-    WHERE seq > $1 ORDER BY seq LIMIT $2";
-const POSITION: &str = "SELECT position FROM relay";
-const MOVE: &str = "UPDATE relay SET position = $1 WHERE position < $1";
-const LAG: &str = "SELECT COUNT(*), MIN(occurred_at) FROM outbox WHERE seq > (SELECT position FROM relay)";
+const WAITING: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
+    WHERE seq > (SELECT position FROM leases WHERE name = 'outbox') ORDER BY seq LIMIT $1";
+const LAG: &str = "SELECT COUNT(*), MIN(occurred_at) FROM outbox
+    WHERE seq > (SELECT position FROM leases WHERE name = 'outbox')";
 /// Looks at the thousand oldest rows only: there is no index on their age, nor need there be.
 const PRUNE: &str = "DELETE FROM outbox WHERE seq <= (SELECT MIN(seq) FROM outbox) + 999
-    AND occurred_at < $1 AND seq <= (SELECT position FROM relay)";
+    AND occurred_at < $1 AND seq <= (SELECT position FROM leases WHERE name = 'outbox')";
+const REWIND: &str = "UPDATE leases SET position = 0, mark = '' WHERE name = 'outbox'";
 
 /// An event as the outbox holds it.
 #[derive(Debug, Clone)]
@@ -64,28 +64,13 @@ impl Db {
         Arc::clone(&self.shared.outbox)
     }
 
-    /// The last `seq` that was marked as published.
+    /// The events that wait to be published, the oldest first, at most `limit`. (The relay reads a
+    /// [`Feed`](crate::Feed).)
     ///
     /// # Errors
     /// As the engine says.
-    pub async fn outbox_position(&self) -> Result<i64> {
-        self.one::<(i64,)>(POSITION, &[]).await.map(|(seq,)| seq)
-    }
-
-    /// The events after `seq`, in order, at most `limit`.
-    ///
-    /// # Errors
-    /// As the engine says.
-    pub async fn outbox_after(&self, seq: i64, limit: i64) -> Result<Vec<Recorded>> {
-        self.all(NEXT, &[&seq, &limit]).await
-    }
-
-    /// Marks everything up to and including `seq` as published.
-    ///
-    /// # Errors
-    /// As the engine says.
-    pub async fn outbox_published(&self, seq: i64) -> Result<()> {
-        self.write(|tx| async move { tx.execute(MOVE, &[&seq]).await.map(drop) }).await
+    pub async fn outbox_waiting(&self, limit: i64) -> Result<Vec<Recorded>> {
+        self.all(WAITING, &[&limit]).await
     }
 
     /// How many events wait, and since when.
@@ -104,5 +89,14 @@ impl Db {
     /// As the engine says.
     pub async fn outbox_prune(&self, before: Instant) -> Result<u64> {
         self.write(|tx| async move { tx.execute(PRUNE, &[&before]).await }).await
+    }
+
+    /// Has the relay publish again everything that is kept, the oldest first. Consumers know what they have
+    /// heard; this is for a stream that was lost.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn outbox_rewind(&self) -> Result<()> {
+        self.write(|tx| async move { tx.execute(REWIND, &[]).await.map(drop) }).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kernel::{Clock, Error, Result};
 use tokio::sync::{Notify, OwnedMutexGuard};
 
+use crate::postgres::Transaction;
 use crate::sqlite::Writer;
 use crate::{FromRow, Param, Shared, no_row};
 
@@ -18,8 +19,16 @@ struct Inner {
 }
 
 struct State {
-    writer: Option<OwnedMutexGuard<Writer>>,
+    handle: Option<Handle>,
     after: After,
+}
+
+/// What an engine gives a transaction to work on.
+pub(crate) enum Handle {
+    /// The writer itself: statements run in place.
+    Sqlite(OwnedMutexGuard<Writer>),
+    /// A connection: statements travel.
+    Postgres(Arc<Transaction>),
 }
 
 /// What happens once the transaction is durable.
@@ -29,24 +38,49 @@ pub(crate) struct After {
     pub(crate) outbox: Option<Arc<Notify>>,
 }
 
+impl After {
+    /// Does what was asked for, and rings the bell.
+    pub(crate) fn run(self) {
+        for call in self.calls {
+            // Others are waiting behind it.
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
+                tracing::error!("what was to follow a commit panicked");
+            }
+        }
+        if let Some(bell) = self.outbox {
+            bell.notify_one();
+        }
+    }
+}
+
 impl Tx {
-    pub(crate) fn new(writer: OwnedMutexGuard<Writer>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(handle: Handle, shared: Arc<Shared>) -> Self {
         Self(Arc::new(Inner {
             shared,
-            state: Mutex::new(State { writer: Some(writer), after: After::default() }),
+            state: Mutex::new(State { handle: Some(handle), after: After::default() }),
         }))
     }
 
     /// Takes the connection back; every later use of a clone is an error.
-    pub(crate) fn end(&self) -> Result<(OwnedMutexGuard<Writer>, After)> {
+    pub(crate) fn end(&self) -> Result<(Handle, After)> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = state.writer.take().ok_or_else(ended)?;
-        Ok((writer, std::mem::take(&mut state.after)))
+        let handle = state.handle.take().ok_or_else(ended)?;
+        Ok((handle, std::mem::take(&mut state.after)))
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
+    /// Does something in place, or answers the transaction that it has to travel to.
+    fn here<T>(&self, f: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T, Result<Arc<Transaction>>> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        f(state.writer.as_mut().ok_or_else(ended)?)
+        match &mut state.handle {
+            Some(Handle::Sqlite(writer)) => f(writer).map_err(Err),
+            Some(Handle::Postgres(transaction)) => Err(Ok(Arc::clone(transaction))),
+            None => Err(Err(ended())),
+        }
+    }
+
+    /// Whether several processes may share this database.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.shared.is_shared
     }
 
     /// The clock of the database.
@@ -59,7 +93,11 @@ impl Tx {
     /// # Errors
     /// `Unavailable` or `Internal`, as the engine says.
     pub async fn execute(&self, sql: &'static str, params: &[&dyn Param]) -> Result<u64> {
-        self.with(|w| w.connection.execute(sql, params))
+        match self.here(|w| w.connection.execute(sql, params)) {
+            Err(Ok(transaction)) => Ok(transaction.run(sql, params).await?.changed()),
+            Err(Err(error)) => Err(error),
+            Ok(changed) => Ok(changed),
+        }
     }
 
     /// The first row, if there is one.
@@ -67,7 +105,11 @@ impl Tx {
     /// # Errors
     /// As [`Tx::execute`].
     pub async fn optional<T: FromRow>(&self, sql: &'static str, params: &[&dyn Param]) -> Result<Option<T>> {
-        self.with(|w| w.connection.optional(sql, params))
+        match self.here(|w| w.connection.optional(sql, params)) {
+            Err(Ok(transaction)) => transaction.run(sql, params).await?.first(),
+            Err(Err(error)) => Err(error),
+            Ok(row) => Ok(row),
+        }
     }
 
     /// The one row that must be there.
@@ -83,7 +125,11 @@ impl Tx {
     /// # Errors
     /// As [`Tx::execute`].
     pub async fn all<T: FromRow>(&self, sql: &'static str, params: &[&dyn Param]) -> Result<Vec<T>> {
-        self.with(|w| w.connection.all(sql, params))
+        match self.here(|w| w.connection.all(sql, params)) {
+            Err(Ok(transaction)) => transaction.run(sql, params).await?.all(),
+            Err(Err(error)) => Err(error),
+            Ok(rows) => Ok(rows),
+        }
     }
 
     /// Calls `f` once this transaction is durable, in the order of commits; never if it is rolled back.

@@ -1,20 +1,21 @@
-//! What services rely on: outbox order, inbox marks, dead letters, answers kept, lanes.
+//! What services rely on: outbox order, inbox marks, dead letters, answers kept, lanes, leases. On the
+//! engine that `MARQUEE_TEST_ENGINE` names.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::{Event, SessionState};
-use db::{Db, IdempotencyKey, Lane, Migration, Recall, StoredAnswer};
+use db::{Db, IdempotencyKey, Lane, Location, Migration, Recall, StoredAnswer};
+use engines::Home;
 use kernel::{Clock, Error, Instant, Kind, SessionId, UserId};
-use tempfile::TempDir;
 
-async fn database(clock: Clock) -> (TempDir, Db) {
-    let dir = TempDir::new().unwrap();
-    let db = Db::open_sqlite(&dir.path().join("test.db"), "test", clock).unwrap();
+async fn database(clock: Clock) -> (Home, Db) {
+    let home = Home::new().await;
+    let db = Db::open(&Location::new(home.url(), home.directory(), "test"), "test", clock).unwrap();
     let stock = "CREATE TABLE stock (id TEXT PRIMARY KEY, taken BIGINT NOT NULL CHECK (taken <= 50))";
     db.migrate(&[Migration { name: "0001_stock", sql: stock }]).await.unwrap();
-    (dir, db)
+    (home, db)
 }
 
 fn event(clock: &Clock) -> Event {
@@ -25,7 +26,7 @@ fn event(clock: &Clock) -> Event {
 #[tokio::test]
 async fn the_outbox_gives_events_in_order_until_they_are_marked() {
     let clock = Clock::system();
-    let (_dir, db) = database(clock.clone()).await;
+    let (_home, db) = database(clock.clone()).await;
     let events: Vec<Event> = (0..5).map(|_| event(&clock)).collect();
     for event in &events {
         db.write(|tx| async move { tx.emit(event).await }).await.unwrap();
@@ -33,26 +34,73 @@ async fn the_outbox_gives_events_in_order_until_they_are_marked() {
     tokio::time::timeout(Duration::from_secs(5), db.outbox_bell().notified())
         .await
         .expect("the relay is rung");
-    let first = db.outbox_after(0, 3).await.unwrap();
+    let mut feed = db.feed("one").await.unwrap().unwrap();
+    let first = feed.next(3).await.unwrap();
     assert_eq!(
         first.iter().map(|r| r.aggregate.clone()).collect::<Vec<_>>(),
         events[..3].iter().map(Event::aggregate).collect::<Vec<_>>()
     );
-    db.outbox_published(first[2].seq).await.unwrap();
-    assert_eq!(db.outbox_position().await.unwrap(), first[2].seq);
-    assert_eq!(db.outbox_after(first[2].seq, 10).await.unwrap().len(), 2);
+    assert!(feed.is_ahead());
+    feed.note("mark").await.unwrap();
+    assert!(!feed.is_ahead());
+    // Given out, and not noted before the relay was killed.
+    assert_eq!(feed.next(10).await.unwrap().len(), 2);
+    let mut again = db.feed("one").await.unwrap().unwrap();
+    assert_eq!(again.mark(), "mark");
+    assert_eq!(again.next(10).await.unwrap().len(), 2);
     assert_eq!(db.outbox_lag().await.unwrap().0, 2);
     assert_eq!(
         db.outbox_prune(clock.now() + Duration::from_secs(1)).await.unwrap(),
         3,
         "only what was published goes"
     );
+    db.outbox_rewind().await.unwrap();
+    assert_eq!(feed.note("mark").await.unwrap_err().kind, Kind::Conflict);
+    assert_eq!(db.feed("one").await.unwrap().unwrap().next(10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_lease_fences_the_work_that_is_done_under_it() {
+    let (_home, db) = database(Clock::system()).await;
+    let lease = db.claim("a", "work").await.unwrap().expect("it is free");
+    assert_eq!((lease.position, lease.mark.as_str()), (0, ""));
+    let advance = |owner: &'static str, from, to| {
+        db.write(move |tx| async move { tx.advance(owner, "work", from, to, "m").await })
+    };
+    assert!(advance("a", 0, 5).await.unwrap());
+    assert!(!advance("a", 0, 6).await.unwrap(), "its position has moved on");
+    assert!(!advance("b", 5, 6).await.unwrap(), "it is not theirs");
+    assert_eq!(db.renew("a").await.unwrap(), ["work"]);
+    db.release("a", "work").await.unwrap();
+    let lease = db.claim("b", "work").await.unwrap().expect("it was given back");
+    assert_eq!((lease.position, lease.mark.as_str()), (5, "m"));
+    assert!(!advance("a", 5, 6).await.unwrap());
+    db.present("b").await.unwrap();
+    let mut owners = db.lease_owners().await.unwrap();
+    owners.sort();
+    assert_eq!(owners, [("copy b".into(), "b".into()), ("work".to_string(), "b".to_string())]);
+}
+
+#[tokio::test]
+async fn what_lost_a_compare_and_set_is_run_again_where_others_write_too() {
+    let (_home, db) = database(Clock::system()).await;
+    let runs = std::sync::atomic::AtomicUsize::new(0);
+    let done = db
+        .write(|_| async {
+            match runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 if db.is_shared() => Err(Error::contended("changed meanwhile")),
+                _ => Ok(()),
+            }
+        })
+        .await;
+    assert!(done.is_ok());
+    assert_eq!(runs.into_inner(), if db.is_shared() { 2 } else { 1 });
 }
 
 #[tokio::test]
 async fn a_version_cannot_be_announced_twice() {
     let clock = Clock::system();
-    let (_dir, db) = database(clock.clone()).await;
+    let (_home, db) = database(clock.clone()).await;
     let event = &event(&clock);
     db.write(|tx| async move { tx.emit(event).await }).await.unwrap();
     assert!(db.write(|tx| async move { tx.emit(event).await }).await.is_err());
@@ -60,7 +108,7 @@ async fn a_version_cannot_be_announced_twice() {
 
 #[tokio::test]
 async fn the_inbox_takes_each_version_once_and_none_that_is_older() {
-    let (_dir, db) = database(Clock::system()).await;
+    let (_home, db) = database(Clock::system()).await;
     let hear = |version| db.write(move |tx| async move { tx.first_time("order:1", version).await });
     assert!(hear(0).await.unwrap());
     assert!(!hear(0).await.unwrap());
@@ -71,7 +119,7 @@ async fn the_inbox_takes_each_version_once_and_none_that_is_older() {
 #[tokio::test]
 async fn an_answer_is_kept_for_a_day_and_for_its_own_body() {
     let clock = Clock::manual(Instant::from_millis(1_700_000_000_000));
-    let (_dir, db) = database(clock.clone()).await;
+    let (_home, db) = database(clock.clone()).await;
     let key = IdempotencyKey { scope: "u POST /x".into(), key: "k".into(), fingerprint: "a".into() };
     assert_eq!(db.recall(&key).await.unwrap(), Recall::Unknown);
     let k = &key;
@@ -93,7 +141,7 @@ async fn an_answer_is_kept_for_a_day_and_for_its_own_body() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_gives_each_caller_its_own_answer() {
-    let (_dir, db) = database(Clock::system()).await;
+    let (_home, db) = database(Clock::system()).await;
     db.write(|tx| async move { tx.execute("INSERT INTO stock VALUES ('t', 0)", &[]).await }).await.unwrap();
     let lane: Lane<i64, i64> = Lane::start(db.clone(), |tx, commands: Arc<[i64]>| async move {
         let mut answers = Vec::new();
@@ -124,7 +172,7 @@ async fn a_lane_gives_each_caller_its_own_answer() {
 
 #[tokio::test]
 async fn a_changed_or_unknown_migration_is_refused() {
-    let (_dir, db) = database(Clock::system()).await;
+    let (_home, db) = database(Clock::system()).await;
     let changed = Migration { name: "0001_stock", sql: "CREATE TABLE stock (id TEXT)" };
     assert!(db.migrate(&[changed]).await.unwrap_err().to_string().contains("changed"));
     assert!(db.migrate(&[]).await.unwrap_err().to_string().contains("newer"));

@@ -1,15 +1,18 @@
 //! Taking events in: effect and inbox mark in one transaction, many events at a time, and one by one
-//! when something in the batch cannot be taken.
+//! when something in the batch cannot be taken. Whatever bus brought them, they come through here.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use contracts::Event;
 use db::{Db, DeadLetter, Recorded, Tx};
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use kernel::{Error, Result};
+
+use crate::delivery::Delivery;
+use crate::positions::{Positions, lost};
 
 /// How often an event is tried before it is parked.
 const ATTEMPTS: usize = 3;
@@ -20,6 +23,17 @@ const REPLAY: i64 = 10_000;
 pub trait Handler: Send + Sync + 'static {
     /// The subjects that it listens for.
     fn subjects(&self) -> &'static [&'static str];
+
+    /// The row that the event's effect changes and that the effects of other aggregates change as well, if
+    /// there is one. Events that share a row are handled one after the other, and those of several rows in
+    /// the order of the rows' names, so that processes at work side by side lock them alike. All others of
+    /// a batch may be handled at the same time, interleaved within one transaction.
+    ///
+    /// It must be the same for all events of an aggregate.
+    fn shares(&self, event: &Event) -> Option<String> {
+        let _ = event;
+        None
+    }
 
     /// Applies one event inside `tx`. It may be called again for an event whose transaction was rolled back.
     ///
@@ -44,26 +58,6 @@ pub struct Replayed {
     pub left: usize,
 }
 
-/// An event on its way, decoded once for all who hear it.
-pub(crate) struct Delivery {
-    recorded: Recorded,
-    event: OnceLock<Result<Event>>,
-}
-
-impl Delivery {
-    pub(crate) fn new(recorded: Recorded) -> Self {
-        Self { recorded, event: OnceLock::new() }
-    }
-
-    fn event(&self) -> Result<&Event> {
-        let decode = || {
-            serde_json::from_str(&self.recorded.payload)
-                .map_err(|e| Error::internal("the event cannot be read").because(e))
-        };
-        self.event.get_or_init(decode).as_ref().map_err(Clone::clone)
-    }
-}
-
 impl Subscription {
     /// `handler` takes events into `db`.
     pub fn new(db: Db, handler: Arc<dyn Handler>) -> Self {
@@ -75,32 +69,42 @@ impl Subscription {
         self.db.name()
     }
 
+    /// The database that the effects go to.
+    pub(crate) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    pub(crate) fn subjects(&self) -> &'static [&'static str] {
+        self.handler.subjects()
+    }
+
     pub(crate) fn hears(&self, delivery: &Delivery) -> bool {
         self.handler.subjects().contains(&delivery.recorded.subject.as_str())
     }
 
-    /// Takes a batch in. Afterwards each event has had its effect or is parked.
+    /// Takes a batch in. Afterwards each event that is heard has had its effect or is parked, and where
+    /// they come by a stream its positions have moved.
     ///
     /// # Errors
-    /// Only transient ones: deliver the batch again.
-    pub(crate) async fn take(&self, batch: &[&Delivery]) -> Result<()> {
-        match self.transact(batch).await {
+    /// Transient ones: deliver the batch again. And that a partition is [`lost`]: deliver the others again.
+    pub(crate) async fn take(&self, batch: &[&Delivery], positions: Option<&Positions>) -> Result<()> {
+        match self.transact(batch, positions).await {
             Ok(()) => return Ok(()),
-            Err(error) if error.is_transient() => return Err(error),
+            Err(error) if is_for_the_bus(&error) => return Err(error),
             Err(_) => {}
         }
         for delivery in batch {
-            self.take_alone(delivery).await?;
+            self.take_alone(delivery, positions).await?;
         }
         Ok(())
     }
 
-    async fn take_alone(&self, delivery: &Delivery) -> Result<()> {
+    async fn take_alone(&self, delivery: &Delivery, positions: Option<&Positions>) -> Result<()> {
         let mut last = Error::internal("never tried");
         for _ in 0..ATTEMPTS {
-            match self.transact(&[delivery]).await {
+            match self.transact(&[delivery], positions).await {
                 Ok(()) => return Ok(()),
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if is_for_the_bus(&error) => return Err(error),
                 Err(error) => last = error,
             }
         }
@@ -108,26 +112,75 @@ impl Subscription {
         tracing::error!(consumer = self.name(), %id, subject, aggregate, version, error = ?last, "an event is parked");
         metrics::counter!("events_parked_total", "consumer" => self.name()).increment(1);
         let reason = &last.to_string();
-        self.db.write(|tx| async move { tx.park(&delivery.recorded, reason).await }).await
+        self.moving(&[delivery], positions, |tx| async move { tx.park(&delivery.recorded, reason).await })
+            .await
     }
 
-    async fn transact(&self, batch: &[&Delivery]) -> Result<()> {
-        let transaction = self.db.write(|tx| async move {
-            let some_are_parked = tx.count_parked().await? > 0;
-            for delivery in batch {
-                let Recorded { aggregate, .. } = &delivery.recorded;
-                if some_are_parked && tx.is_parked(aggregate).await? {
-                    tx.park(&delivery.recorded, "waits behind an earlier event of its aggregate").await?;
-                } else {
-                    self.apply(&tx, delivery).await?;
-                }
+    async fn transact(&self, batch: &[&Delivery], positions: Option<&Positions>) -> Result<()> {
+        let chains = &self.chains(batch);
+        self.moving(batch, positions, |tx| async move {
+            if chains.is_empty() {
+                return Ok(());
             }
-            Ok(())
+            let some_are_parked = tx.count_parked().await? > 0;
+            let tx = &tx;
+            let all = chains.iter().map(|chain| async move {
+                for delivery in chain {
+                    self.apply_or_park(tx, delivery, some_are_parked).await?;
+                }
+                Ok(())
+            });
+            try_join_all(all).await.map(drop)
+        })
+        .await
+    }
+
+    /// Runs `effects` in one transaction with the steps that the batch means.
+    async fn moving<F, Fut>(
+        &self,
+        batch: &[&Delivery],
+        positions: Option<&Positions>,
+        effects: F,
+    ) -> Result<()>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<()>>,
+    {
+        let steps = &positions.map_or(Ok(Vec::new()), |positions| positions.steps(batch))?;
+        let effects = &effects;
+        let transaction = self.db.write(|tx| async move {
+            if let Some(positions) = positions {
+                positions.advance(&tx, steps).await?;
+            }
+            effects(tx).await
         });
         AssertUnwindSafe(transaction)
             .catch_unwind()
             .await
-            .unwrap_or_else(|_| Err(Error::internal("the handler panicked")))
+            .unwrap_or_else(|_| Err(Error::internal("the handler panicked")))?;
+        if let Some(positions) = positions {
+            positions.moved(steps);
+        }
+        Ok(())
+    }
+
+    /// What of a batch is heard, as chains that may be handled side by side: one for each aggregate, or for
+    /// each row that aggregates share. Rows come in the order of their names, in which all processes lock them.
+    fn chains<'a>(&self, batch: &[&'a Delivery]) -> Vec<Vec<&'a Delivery>> {
+        let mut chains: std::collections::BTreeMap<(bool, String), Vec<&Delivery>> = Default::default();
+        for delivery in batch.iter().filter(|delivery| self.hears(delivery)) {
+            let row = delivery.event().ok().and_then(|event| self.handler.shares(event));
+            let key = row.map_or_else(|| (true, delivery.recorded.aggregate.clone()), |row| (false, row));
+            chains.entry(key).or_default().push(delivery);
+        }
+        chains.into_values().collect()
+    }
+
+    async fn apply_or_park(&self, tx: &Tx, delivery: &Delivery, some_are_parked: bool) -> Result<()> {
+        if some_are_parked && tx.is_parked(&delivery.recorded.aggregate).await? {
+            return tx.park(&delivery.recorded, "waits behind an earlier event of its aggregate").await;
+        }
+        self.apply(tx, delivery).await
     }
 
     async fn apply(&self, tx: &Tx, delivery: &Delivery) -> Result<()> {
@@ -187,4 +240,9 @@ impl Subscription {
         }
         Ok(done)
     }
+}
+
+/// Whether an error says nothing about the event itself.
+fn is_for_the_bus(error: &Error) -> bool {
+    error.is_transient() || lost(error).is_some()
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use db::Db;
-use kernel::Result;
-use tokio::time::Instant;
+use db::{Db, Feed};
+use kernel::{Error, Result};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::Bus;
+use crate::bus::{Opened, Outlet};
 
 /// Events in one delivery: enough to share a commit, few enough not to hold a consumer's writer for long.
 const BATCH: i64 = 256;
@@ -18,54 +19,154 @@ const GATHER: Duration = Duration::from_millis(8);
 /// How often the position is written down while there is more to deliver; what was delivered since is
 /// delivered again after a crash, and the inbox knows it.
 const NOTE: Duration = Duration::from_millis(50);
-/// How long to wait after a failure, and for a bell that was missed.
+/// How long to wait after a failure, for a bell that was missed, and for an outbox that another process
+/// relays. A lease lasts four times as long.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long a process that does not relay waits between two bells for the one that does.
+const RING: Duration = Duration::from_millis(5);
+/// The relay's lease, as [`Db::feed`] claims it.
+const LEASE: &str = "outbox";
 
-/// Runs until `stop`. What is on its way then is delivered again by the next run.
-pub async fn run_relay(db: Db, bus: Bus, stop: CancellationToken) {
+/// Relays the outbox of `db` for as long as no other process does, until `stop`. `owner` is this process's
+/// own random name. What is on its way at the end is delivered again by the next run.
+pub async fn run_relay(db: Db, bus: Bus, owner: String, stop: CancellationToken) {
+    let mut outlet = bus.outlet(&db);
     while !stop.is_cancelled() {
-        let failed = tokio::select! {
-            done = follow(&db, &bus) => done.err(),
-            () = stop.cancelled() => return,
-        };
-        if let Some(error) = failed {
+        let turn = Relay { db: &db, owner: &owner, outlet: &mut outlet }.turn(&stop).await;
+        if let Err(error) = turn {
             tracing::warn!(service = db.name(), error = ?error, "the relay tries again");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(AGAIN) => {}
-            () = stop.cancelled() => return,
+            tokio::select! {
+                () = sleep(AGAIN) => {}
+                () = stop.cancelled() => {}
+            }
         }
     }
 }
 
-/// Delivers what there is and what comes, until something fails.
-async fn follow(db: &Db, bus: &Bus) -> Result<()> {
-    let bell = db.outbox_bell();
-    let mut position = db.outbox_position().await?;
-    let (mut noted, mut noted_at) = (position, Instant::now());
-    loop {
-        // Registered before looking, so that no ring is missed.
-        let rung = bell.notified();
-        let batch = db.outbox_after(position, BATCH).await?;
-        let count = batch.len();
-        if let Some(last) = batch.last() {
-            let (seq, first_at) = (last.seq, batch[0].occurred_at);
-            bus.publish(batch).await?;
-            position = seq;
-            let lag = first_at.until(db.clock().now());
-            metrics::histogram!("outbox_delivery_seconds", "service" => db.name()).record(lag.as_secs_f64());
+/// What a publisher asks before it publishes by a place in the stream that it has just read.
+pub(crate) struct Fence<'a> {
+    db: &'a Db,
+    owner: &'a str,
+    mark: String,
+}
+
+impl<'a> Fence<'a> {
+    /// For the relay of `db` that wrote `mark` last.
+    pub(crate) fn new(db: &'a Db, owner: &'a str, mark: &str) -> Self {
+        Self { db, owner, mark: mark.to_owned() }
+    }
+
+    /// Whether this process still relays, and nobody else has in between. It renews the lease.
+    ///
+    /// # Errors
+    /// `Conflict` if not. Else as the engine says.
+    pub(crate) async fn check(&self) -> Result<()> {
+        match self.db.claim(self.owner, LEASE).await? {
+            // Who relays writes down what it has published, so its mark would be another one.
+            Some(lease) if lease.mark == self.mark => Ok(()),
+            _ => Err(Error::conflict("the outbox has another relay")),
         }
-        if position > noted && (count == 0 || noted_at.elapsed() >= NOTE) {
-            db.outbox_published(position).await?;
-            (noted, noted_at) = (position, Instant::now());
-        }
-        if count >= CROWD {
-            tokio::time::sleep(GATHER).await;
-        } else if count == 0 && position == noted {
+    }
+}
+
+struct Relay<'a> {
+    db: &'a Db,
+    owner: &'a str,
+    outlet: &'a mut Outlet,
+}
+
+impl Relay<'_> {
+    /// One turn: relays until something fails, or waits a little for the process that does.
+    async fn turn(&mut self, stop: &CancellationToken) -> Result<()> {
+        let Some(mut feed) = self.db.feed(self.owner).await? else {
             tokio::select! {
-                () = rung => {}
-                () = tokio::time::sleep(AGAIN) => {}
+                () = self.wait_for_another() => {}
+                () = stop.cancelled() => {}
+            }
+            return Ok(());
+        };
+        let done = tokio::select! {
+            done = self.follow(&mut feed) => done,
+            () = stop.cancelled() => Ok(()),
+        };
+        // Another process may take over at once: this one is stopping, or may be the only one in trouble.
+        if let Err(error) = feed.release().await {
+            tracing::debug!(service = self.db.name(), %error, "the relay's lease runs out by itself");
+        }
+        done
+    }
+
+    /// Another process relays; rings its bell when ours is rung.
+    async fn wait_for_another(&self) {
+        let (bell, until) = (self.db.outbox_bell(), Instant::now() + AGAIN);
+        while tokio::time::timeout_at(until, bell.notified()).await.is_ok() {
+            self.outlet.ring().await;
+            sleep(RING).await;
+        }
+    }
+
+    /// Delivers what there is and what comes, until something fails.
+    async fn follow(&mut self, feed: &mut Feed) -> Result<()> {
+        let bell = self.db.outbox_bell();
+        self.open(feed).await?;
+        let (mut noted_at, mut renewed_at) = (Instant::now(), Instant::now());
+        loop {
+            // Registered before looking, so that no ring is missed.
+            let rung = bell.notified();
+            let batch = feed.next(BATCH).await?;
+            let count = batch.len();
+            if let Some(first) = batch.first() {
+                let first_at = first.occurred_at;
+                let fence = Fence::new(self.db, self.owner, feed.mark());
+                self.outlet.publish(batch, &fence).await?;
+                let lag = first_at.until(self.db.clock().now());
+                metrics::histogram!("outbox_delivery_seconds", "service" => self.db.name())
+                    .record(lag.as_secs_f64());
+            }
+            if feed.is_ahead() && (count == 0 || noted_at.elapsed() >= NOTE) {
+                feed.note(&self.outlet.mark()).await?;
+                noted_at = Instant::now();
+                renewed_at = noted_at;
+            }
+            if count >= CROWD {
+                sleep(GATHER).await;
+            } else if count == 0 && !feed.is_ahead() {
+                self.outlet.check().await?;
+                if renewed_at.elapsed() >= AGAIN {
+                    self.renew().await?;
+                    renewed_at = Instant::now();
+                }
+                tokio::select! {
+                    () = rung => {}
+                    () = self.outlet.stirred() => {}
+                    () = sleep(AGAIN) => {}
+                }
             }
         }
+    }
+
+    /// Begins where the outbox's relay ended: after its mark, or, if what it published is lost, at the oldest
+    /// event that is kept.
+    async fn open(&mut self, feed: &mut Feed) -> Result<()> {
+        let fence = Fence::new(self.db, self.owner, feed.mark());
+        if self.outlet.open(feed.mark(), &fence).await? == Opened::Anew {
+            tracing::warn!(service = self.db.name(), "everything that is kept is published again");
+            self.db.outbox_rewind().await?;
+            let again = self.db.feed(self.owner).await?;
+            *feed = again.ok_or_else(|| Error::conflict("the outbox has another relay"))?;
+        }
+        // After the stream was read: whoever has lost the lease by now publishes nothing.
+        if self.db.is_shared() || feed.mark() != self.outlet.mark() {
+            feed.note(&self.outlet.mark()).await?;
+        }
+        Ok(())
+    }
+
+    /// A lease is renewed by every note; this is for times without any.
+    async fn renew(&self) -> Result<()> {
+        if !self.db.is_shared() || self.db.renew(self.owner).await?.iter().any(|name| name == LEASE) {
+            return Ok(());
+        }
+        Err(Error::conflict("the outbox has another relay"))
     }
 }

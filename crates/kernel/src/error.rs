@@ -56,6 +56,7 @@ pub struct Error {
     pub errors: Vec<FieldError>,
     /// When to come back, for 429 and 503.
     pub retry_after: Option<Duration>,
+    contended: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -63,7 +64,7 @@ impl Error {
     /// An error of `kind` with one sentence.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         let errors = vec![FieldError { message: message.into(), field: None }];
-        Self { kind, errors, retry_after: None, source: None }
+        Self { kind, errors, retry_after: None, contended: false, source: None }
     }
 
     /// 400 with a sentence.
@@ -73,7 +74,7 @@ impl Error {
 
     /// 400 with one sentence per field.
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        Self { kind: Kind::Invalid, errors, retry_after: None, source: None }
+        Self { kind: Kind::Invalid, errors, retry_after: None, contended: false, source: None }
     }
 
     /// 401 `Not authorized`: not signed in and not the owner read alike.
@@ -99,6 +100,13 @@ impl Error {
     /// 503 in a second; the message goes to the log, not to the caller.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self { retry_after: Some(Duration::from_secs(1)), ..Self::new(Kind::Unavailable, message) }
+    }
+
+    /// A compare-and-set inside a transaction met another version. The transaction is run again from its
+    /// start by `db.write`, a bounded number of times; if it never gets through, this is a 503 like
+    /// [`Error::unavailable`].
+    pub fn contended(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { contended: true, ..Self::unavailable(message) }
     }
 
     /// Names the field that the (single) sentence is about.
@@ -128,6 +136,12 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, Kind::Unavailable | Kind::TooMany)
     }
+
+    /// Whether a transaction that ends in this error is to be run again from its start
+    /// ([`Error::contended`]).
+    pub fn is_contended(&self) -> bool {
+        self.contended
+    }
 }
 
 impl fmt::Display for Error {
@@ -142,5 +156,21 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|e| e as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contention_is_a_503_that_says_what_it_is() {
+        let error = Error::contended("the order changed meanwhile");
+        let away = Error::unavailable("away");
+        assert!(error.is_contended() && error.is_transient() && !away.is_contended());
+        assert_eq!((error.kind, error.retry_after), (away.kind, away.retry_after));
+        let kept = error.clone().because(away).after(Duration::from_secs(2)).at("id");
+        assert!(kept.is_contended(), "whatever is added to it");
+        assert!(!Error::invalid("no").is_contended() && !Error::fields(Vec::new()).is_contended());
     }
 }

@@ -8,11 +8,10 @@ use std::process::ExitCode;
 
 use kernel::{Error, Result};
 
+use crate::gateway::LEDGER;
 use crate::{House, Settings, data_dir};
 
 const KEY: &str = "jwt.key";
-/// The test gateway's books; another gateway keeps its own elsewhere.
-const LEDGER: &str = "gateway";
 
 fn failed(what: &str) -> impl Fn(std::io::Error) -> Error {
     let what = what.to_string();
@@ -41,7 +40,7 @@ async fn fill(house: &House, out: &File) -> Result<()> {
     let data = house.data();
     let aside =
         tempfile::Builder::new().prefix("backup-").tempdir_in(data).map_err(failed("make a folder"))?;
-    let ledger = house.payments.gateway().as_test().map(payments::TestGateway::db);
+    let ledger = house.payments()?.gateway().as_test().map(payments::TestGateway::db);
     let databases = house.databases().iter().chain(ledger);
     let copies: Vec<_> =
         databases.map(|db| (db.clone(), aside.path().join(format!("{}.db", db.name())))).collect();

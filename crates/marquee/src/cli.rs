@@ -1,14 +1,19 @@
 //! The command line. Every setting is a flag and an environment variable; the flag wins.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use kernel::{Clock, Error, Result};
+use db::Limits;
+use events::NatsSettings;
+use kernel::Result;
 
-use crate::{Settings, Tls, backup, commands, gateway, house, serve, telemetry, tls, verify};
+use crate::{
+    Databases, Service, Settings, Tls, backup, commands, gateway, secrets, serve, telemetry, tls, verify,
+};
 
 /// Marquee: a self-hosted box office and screening room.
 #[derive(Debug, Parser)]
@@ -25,6 +30,22 @@ struct Flags {
     /// Where everything is kept
     #[arg(long, env = "DATA_DIR", default_value = "./data", global = true, value_name = "DIR")]
     data: PathBuf,
+    #[command(flatten)]
+    databases: DatabaseFlags,
+    /// The bus between processes, e.g. nats://host:4222; without it events stay in this one
+    #[arg(long, env = "NATS_URL", global = true, value_name = "URL", hide_env_values = true)]
+    nats_url: Option<String>,
+    /// How many servers of a NATS cluster keep each event
+    #[arg(long, env = "NATS_REPLICAS", default_value_t = 1, global = true, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=5))]
+    nats_replicas: u32,
+    /// How long NATS keeps events
+    #[arg(long, env = "NATS_KEEP", default_value = "7d", global = true, value_name = "SPAN", value_parser = span)]
+    nats_keep: Duration,
+    /// What the names of Marquee's streams and subjects begin with, where installations share a NATS
+    #[arg(long, env = "NATS_PREFIX", default_value = "marquee", global = true, value_name = "NAME",
+          value_parser = prefix)]
+    nats_prefix: String,
     /// The port to listen on
     #[arg(long, env = "PORT", default_value_t = 3333, global = true)]
     port: u16,
@@ -49,6 +70,9 @@ struct Flags {
     /// The address that people use, if it is not the one their browser asks for
     #[arg(long, env = "PUBLIC_URL", global = true, value_name = "URL")]
     public_url: Option<String>,
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks, e.g. 10.0.0.0/8
+    #[arg(long, env = "TRUSTED_PROXIES", global = true, value_name = "NETWORKS", value_delimiter = ',')]
+    trusted_proxies: Vec<web::Network>,
     /// Serve behind TLS: cookies are sent over HTTPS only
     #[arg(long, env = "SECURE_COOKIES", global = true)]
     secure_cookies: bool,
@@ -72,6 +96,64 @@ struct Flags {
     demo: bool,
 }
 
+/// Addresses may hold passwords, so `--help` does not show what the environment has.
+#[derive(Debug, Args)]
+struct DatabaseFlags {
+    /// PostgreSQL for all services, a schema each: postgres://user:password@host:5432/marquee. Without it,
+    /// files in --data. DATABASE_URL_FILE may name a file that holds it, as for each of the following
+    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// PostgreSQL for accounts alone
+    #[arg(long, env = "ACCOUNTS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    accounts_database_url: Option<String>,
+    /// PostgreSQL for tickets alone
+    #[arg(long, env = "TICKETS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    tickets_database_url: Option<String>,
+    /// PostgreSQL for orders alone
+    #[arg(long, env = "ORDERS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    orders_database_url: Option<String>,
+    /// PostgreSQL for expiration alone
+    #[arg(long, env = "EXPIRATION_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    expiration_database_url: Option<String>,
+    /// PostgreSQL for payments alone
+    #[arg(long, env = "PAYMENTS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    payments_database_url: Option<String>,
+    /// Connections to PostgreSQL that each service of this process keeps at most
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 6, global = true, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    database_connections: u16,
+}
+
+impl DatabaseFlags {
+    fn databases(self) -> Result<Databases> {
+        let limits = Limits { connections: self.database_connections.into(), ..Limits::default() };
+        let given = [
+            (Service::Accounts, self.accounts_database_url),
+            (Service::Tickets, self.tickets_database_url),
+            (Service::Orders, self.orders_database_url),
+            (Service::Expiration, self.expiration_database_url),
+            (Service::Payments, self.payments_database_url),
+        ];
+        let mut own = BTreeMap::new();
+        for (service, url) in given {
+            let name = format!("{}_DATABASE_URL", service.name().to_uppercase());
+            if let Some(url) = or_file(url, &name)? {
+                own.insert(service, url);
+            }
+        }
+        Ok(Databases { shared: or_file(self.database_url, "DATABASE_URL")?, own, limits })
+    }
+}
+
+/// What a flag or the environment gave, else the file that `NAME_FILE` names; an empty one is none.
+fn or_file(given: Option<String>, name: &str) -> Result<Option<String>> {
+    let value = match given {
+        Some(value) => Some(value),
+        None => secrets::from_environment(name)?,
+    };
+    Ok(value.filter(|value| !value.is_empty()))
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run all services until SIGTERM or SIGINT (the default)
@@ -85,6 +167,8 @@ enum Command {
     },
     /// Bring the databases up to date
     Migrate,
+    /// Print which paths each service answers, as JSON: the table of a proxy before a process per service
+    Routes,
     /// Recompute the invariants and print one line each; exit 1 if one is broken
     Verify,
     /// Manage users
@@ -150,6 +234,12 @@ fn currency(text: &str) -> std::result::Result<String, String> {
     if ok { Ok(text.to_ascii_lowercase()) } else { Err("three letters, e.g. usd or eur".into()) }
 }
 
+fn prefix(text: &str) -> std::result::Result<String, String> {
+    let ok =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if ok { Ok(text.into()) } else { Err("small letters, digits and underscores, e.g. marquee".into()) }
+}
+
 /// Reads `45s`, `10m`, `12h` or `30d`.
 fn span(text: &str) -> std::result::Result<Duration, String> {
     let wrong = || "a number and one of s, m, h, d, e.g. 30d".to_string();
@@ -165,8 +255,19 @@ fn span(text: &str) -> std::result::Result<Duration, String> {
 }
 
 impl Flags {
-    fn settings(self) -> Settings {
-        Settings {
+    fn settings(self) -> Result<Settings> {
+        let nats = or_file(self.nats_url, "NATS_URL")?.map(|url| NatsSettings {
+            prefix: self.nats_prefix,
+            replicas: self.nats_replicas as usize,
+            keep: self.nats_keep,
+            ..NatsSettings::new(url)
+        });
+        Ok(Settings {
+            services: Service::ALL.to_vec(),
+            databases: self.databases.databases()?,
+            nats,
+            jwt_key: secrets::given_key()?,
+            trusted_proxies: self.trusted_proxies,
             data: self.data,
             listen: (self.host, self.port).into(),
             orders: orders::Settings {
@@ -185,10 +286,9 @@ impl Flags {
             public_url: self.public_url,
             secure_cookies: self.secure_cookies,
             tls: self.tls,
-            head_timeout: house::HEAD,
             demo: self.demo,
-            clock: Clock::system(),
-        }
+            ..Settings::new(PathBuf::new())
+        })
     }
 }
 
@@ -220,13 +320,14 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {
-    let settings = cli.settings.settings();
+    let mut settings = cli.settings.settings()?;
     match cli.command.unwrap_or(Command::Serve { services: Vec::new(), no_migrate: false }) {
         Command::Serve { services, no_migrate } => {
-            check_services(&services)?;
+            settings.services = Service::named(&services)?;
             serve::serve(settings, no_migrate).await
         }
         Command::Migrate => commands::migrate(settings).await,
+        Command::Routes => commands::routes(),
         Command::Verify => verify::verify(&settings).await,
         Command::User(UserCommand::Create { email, username, operator }) => {
             commands::create_user(settings, email, username, operator).await
@@ -239,19 +340,6 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Backup { file } => commands::backup(settings, &file).await,
         Command::Restore { file } => backup::restore(&settings, &file),
     }
-}
-
-/// Services run in one process on the embedded engines: a part of them could not hear the others.
-fn check_services(named: &[String]) -> Result<()> {
-    const ALL: [&str; 5] = ["accounts", "expiration", "orders", "payments", "tickets"];
-    if let Some(unknown) = named.iter().find(|name| !ALL.contains(&name.as_str())) {
-        return Err(Error::invalid(format!("there is no service {unknown}; there are {}", ALL.join(", "))));
-    }
-    if !named.is_empty() && ALL.iter().any(|name| !named.iter().any(|n| n == name)) {
-        let told = "a part of the services cannot run on the embedded engines, where events stay in the process: name all services, or none";
-        return Err(Error::invalid(told));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -272,12 +360,5 @@ mod tests {
         }
         assert_eq!(currency("EUR"), Ok("eur".into()));
         assert!(currency("euro").is_err());
-    }
-
-    #[test]
-    fn a_part_of_the_services_is_refused_with_a_sentence() {
-        assert!(check_services(&[]).is_ok());
-        assert!(check_services(&["orders".into()]).unwrap_err().to_string().contains("name all services"));
-        assert!(check_services(&["popcorn".into()]).unwrap_err().to_string().contains("no service popcorn"));
     }
 }

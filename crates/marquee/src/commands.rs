@@ -8,19 +8,36 @@ use std::time::Duration;
 use kernel::{Error, Kind, Result};
 
 use crate::control::{self, Command};
-use crate::{House, Settings, data_dir};
+use crate::{House, Service, Settings, data_dir, gateway, house};
 
 /// A password longer than any that is allowed.
 const PASSWORD: u64 = 4096;
 
 pub(crate) async fn migrate(settings: Settings) -> Result<ExitCode> {
-    match data_dir::lock(&settings.data) {
-        Ok(_lock) => drop(House::open(&settings, true).await?),
+    settings.check()?;
+    let lock = if settings.is_embedded() { data_dir::lock(&settings.data).map(Some) } else { Ok(None) };
+    let (_lock, migrate) = match lock {
+        Ok(lock) => (lock, true),
         // Beside a server there is nothing to do, or what it was started without: say which.
-        Err(error) if error.kind == Kind::Conflict => drop(House::open(&settings, false).await?),
+        Err(error) if error.kind == Kind::Conflict => (None, false),
         Err(error) => return Err(error),
+    };
+    for service in &settings.services {
+        house::database(&settings, *service, migrate).await?;
+    }
+    if migrate && settings.services.contains(&Service::Payments) {
+        gateway::open(&settings).await?;
     }
     println!("the databases are up to date");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints which paths each service answers.
+pub(crate) fn routes() -> Result<ExitCode> {
+    let table =
+        Service::ALL.map(|service| serde_json::json!({"service": service.name(), "paths": service.paths()}));
+    let text = serde_json::to_string_pretty(&table).map_err(|e| Error::internal("no JSON").because(e))?;
+    println!("{text}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -52,12 +69,17 @@ pub(crate) async fn backup(settings: Settings, file: &Path) -> Result<ExitCode> 
     carry_out(settings, Command::Backup { file }).await
 }
 
-/// Asks the running server, or opens the databases where none runs.
-async fn carry_out(settings: Settings, command: Command) -> Result<ExitCode> {
-    let lines = match control::ask(&settings.data, &command).await? {
+/// Asks the running server, or opens the databases where none runs. Databases on servers are shared:
+/// there a command is one more process.
+async fn carry_out(mut settings: Settings, command: Command) -> Result<ExitCode> {
+    if let Some(service) = command.service() {
+        settings.services = vec![service];
+    }
+    let answered = if settings.is_embedded() { control::ask(&settings.data, &command).await? } else { None };
+    let lines = match answered {
         Some(lines) => lines,
         None => {
-            let _lock = data_dir::lock(&settings.data)?;
+            let _lock = if settings.is_embedded() { Some(data_dir::lock(&settings.data)?) } else { None };
             let house = House::open(&settings, true).await?;
             control::act(&house, command).await?
         }

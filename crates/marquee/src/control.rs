@@ -15,7 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{House, backup, data_dir};
+use crate::{House, Service, backup, data_dir};
 
 /// A command and its answer fit into this many bytes.
 const LINE: u64 = 4 * 1024 * 1024;
@@ -33,6 +33,16 @@ pub(crate) enum Command {
     Backup { file: std::path::PathBuf },
 }
 
+impl Command {
+    /// The one service that it is about; all of them, if none.
+    pub(crate) fn service(&self) -> Option<Service> {
+        match self {
+            Self::CreateUser { .. } | Self::CreateToken { .. } => Some(Service::Accounts),
+            Self::ListEvents | Self::RetryEvents | Self::Backup { .. } => None,
+        }
+    }
+}
+
 /// The lines to print, or the sentence that says what went wrong.
 type Answer = std::result::Result<Vec<String>, String>;
 
@@ -41,11 +51,11 @@ pub(crate) async fn act(house: &House, command: Command) -> Result<Vec<String>> 
     match command {
         Command::CreateUser { email, username, password, operator } => {
             let role = if operator { Role::Operator } else { Role::User };
-            let user = house.accounts.create_user(NewUser { email, username, password, role }).await?;
+            let user = house.accounts()?.create_user(NewUser { email, username, password, role }).await?;
             Ok(vec![format!("{} {}", user.id, user.role)])
         }
         Command::CreateToken { user, seconds } => {
-            Ok(vec![house.accounts.create_token(&user, Some(Duration::from_secs(seconds))).await?])
+            Ok(vec![house.accounts()?.create_token(&user, Some(Duration::from_secs(seconds))).await?])
         }
         Command::ListEvents => {
             let mut lines = Vec::new();

@@ -27,7 +27,7 @@ const SHOWS: [(&str, i64, i64, u64, u64); 7] = [
 
 /// Fills an installation where nothing was ever listed; leaves any other as it is.
 pub(crate) async fn fill(house: &House) -> Result<()> {
-    if !house.tickets.is_empty().await? {
+    if !house.tickets()?.is_empty().await? {
         return Ok(());
     }
     let Some(seller) = seller(house).await? else { return Ok(()) };
@@ -36,7 +36,7 @@ pub(crate) async fn fill(house: &House) -> Result<()> {
         let at = Instant::from_millis(midnight * 1000) + Duration::from_secs(days * 86_400 + hour * 3600);
         let changes = Changes { capacity: Some(capacity), starts_at: Some(Some(at)), ..Changes::default() };
         let draft = Draft { title: title.into(), price: Money::from_minor(cents), changes };
-        house.tickets.list(seller, draft, None).await?;
+        house.tickets()?.list(seller, draft, None).await?;
     }
     tracing::info!(shows = SHOWS.len(), "the demo is set up");
     Ok(())
@@ -50,7 +50,7 @@ async fn seller(house: &House) -> Result<Option<UserId>> {
         password: PASSWORD.into(),
         role: Role::User,
     };
-    match house.accounts.create_user(user).await {
+    match house.accounts()?.create_user(user).await {
         Ok(user) => Ok(Some(user.id)),
         Err(error) if matches!(error.kind, Kind::Conflict | Kind::Invalid) => Ok(None),
         Err(error) => Err(error),

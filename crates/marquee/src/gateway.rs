@@ -3,10 +3,12 @@
 use kernel::{Error, Result};
 use payments::{Gateway, StripeConfig, StripeGateway, TestGateway};
 
-use crate::{Settings, data_dir, secrets};
+use crate::{Settings, secrets};
 
 /// The gateway that is built in.
 pub(crate) const TEST: &str = "test:";
+/// The name of its ledger's database.
+pub(crate) const LEDGER: &str = "gateway";
 
 /// Opens the gateway.
 ///
@@ -15,8 +17,8 @@ pub(crate) const TEST: &str = "test:";
 pub(crate) async fn open(settings: &Settings) -> Result<Gateway> {
     let clock = settings.clock.clone();
     if settings.payments_url == TEST {
-        let ledger = data_dir::database(&settings.data, "gateway");
-        return Ok(Gateway::Test(TestGateway::open(&ledger, clock).await?));
+        let ledger = db::Db::open(&settings.location(LEDGER), LEDGER, clock)?;
+        return Ok(Gateway::Test(TestGateway::open(ledger).await?));
     }
     let secret = |name| Ok::<_, Error>(secrets::from_environment(name)?.filter(|secret| !secret.is_empty()));
     let config = StripeConfig {

@@ -1,138 +1,136 @@
-//! The catalogue of services, opened on one data directory: what runs, what hears what, what is migrated.
+//! The services of one process, open: what runs, what hears what, what is migrated.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use accounts::Accounts;
 use axum::Router;
-use db::{Db, Migration};
-use events::{Bus, Job, Subscription, every, run_relay};
+use db::{Db, LEASE};
+use events::{Bus, Job, Nats, Subscription, every};
 use expiration::Expiration;
-use kernel::{Clock, Result};
+use kernel::{Error, Kind, Result};
 use orders::Orders;
 use payments::Payments;
 use tickets::Tickets;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Web;
 
-use crate::{Tls, data_dir, gateway, operations, secrets, telemetry};
+use crate::{Service, Settings, data_dir, gateway, neighbours, operations, secrets, telemetry};
 
-/// How long a client may take to send the head of a request, if nothing else is said.
-pub(crate) const HEAD: Duration = Duration::from_secs(15);
 /// Published events and old answers are looked through this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Published events are kept this long, so that they can be published again.
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// How long a start waits for a database that is away, or just starting itself.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What an installation may choose.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where everything is kept.
-    pub data: PathBuf,
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Holds.
-    pub orders: orders::Settings,
-    /// Sign-ins and sign-ups.
-    pub limits: accounts::Limits,
-    /// ISO 4217, lower case.
-    pub currency: String,
-    /// Who moves the money: `test:`, or the URL of Stripe, whose secrets are in the environment.
-    pub payments_url: String,
-    /// The address that people use.
-    pub public_url: Option<String>,
-    /// Whether cookies travel over HTTPS only.
-    pub secure_cookies: bool,
-    /// HTTPS in this process.
-    pub tls: Tls,
-    /// How long a client may take to send the head of a request.
-    pub head_timeout: Duration,
-    /// Whether an empty installation is filled.
-    pub demo: bool,
-    /// Where time comes from.
-    pub clock: Clock,
-}
-
-impl Settings {
-    /// A default installation in `data`, on a free port of the loopback interface.
-    pub fn new(data: PathBuf) -> Self {
-        Self {
-            data,
-            listen: ([127, 0, 0, 1], 0).into(),
-            orders: orders::Settings::default(),
-            limits: accounts::Limits::default(),
-            currency: "usd".into(),
-            payments_url: gateway::TEST.into(),
-            public_url: None,
-            secure_cookies: false,
-            tls: Tls::default(),
-            head_timeout: HEAD,
-            demo: false,
-            clock: Clock::system(),
-        }
-    }
-}
-
-/// Every service, open.
+/// The services of this process, open.
 pub struct House {
     /// What all of them share: sessions, clock, live changes.
     pub web: Web,
-    /// Users and sessions.
-    pub accounts: Accounts,
-    /// What is listed.
-    pub tickets: Tickets,
-    /// Holds and admissions.
-    pub orders: Orders,
-    /// The ends of holds.
-    pub expiration: Expiration,
-    /// Money.
-    pub payments: Payments,
+    accounts: Option<Accounts>,
+    tickets: Option<Tickets>,
+    orders: Option<Orders>,
+    expiration: Option<Expiration>,
+    payments: Option<Payments>,
     databases: Vec<Db>,
     data: PathBuf,
+    bus: Option<Nats>,
+    /// This process's own name among its copies.
+    owner: String,
 }
 
 impl House {
-    /// Opens every service; `migrate` brings the databases up to date first.
+    /// Opens the services that `settings` names; `migrate` brings their databases up to date first.
     ///
     /// # Errors
     /// A sentence that says what to do.
     pub async fn open(settings: &Settings, migrate: bool) -> Result<Self> {
-        data_dir::make(&settings.data)?;
+        settings.check()?;
+        if settings.is_embedded() {
+            data_dir::make(&settings.data)?;
+        }
         // Before anything counts: handles taken earlier would count into nothing.
         telemetry::metrics()?;
         let web = Web::new(web::Config {
             clock: settings.clock.clone(),
-            jwt_key: secrets::jwt_key(&settings.data)?,
+            jwt_key: secrets::jwt_key(settings)?,
             secure_cookies: settings.secure_cookies || settings.tls.is_on(),
             currency: settings.currency.clone(),
             public_url: settings.public_url.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
             ..web::Config::default()
         });
-        let open = Opening { settings, migrate };
-        let accounts_db = open.database("accounts", accounts::MIGRATIONS).await?;
-        let tickets_db = open.database("tickets", tickets::MIGRATIONS).await?;
-        let orders_db = open.database("orders", orders::MIGRATIONS).await?;
-        let expiration_db = open.database("expiration", expiration::MIGRATIONS).await?;
-        let payments_db = open.database("payments", payments::MIGRATIONS).await?;
-        let gateway = gateway::open(settings).await?;
-        let house = Self {
-            accounts: Accounts::new(accounts_db.clone(), web.clone(), &settings.limits),
-            tickets: Tickets::new(tickets_db.clone(), web.clone()),
-            orders: Orders::new(orders_db.clone(), web.clone(), settings.orders.clone()),
-            expiration: Expiration::new(expiration_db.clone()),
-            payments: Payments::new(payments_db.clone(), web.clone(), gateway, payments::Settings::default()),
-            databases: vec![accounts_db, tickets_db, orders_db, expiration_db, payments_db],
-            data: settings.data.clone(),
-            web,
+        let bus = match &settings.nats {
+            Some(nats) => Some(Nats::connect(nats.clone()).await?),
+            None => None,
         };
-        house.accounts.load_revocations().await?;
+        let mut house = Self {
+            web,
+            accounts: None,
+            tickets: None,
+            orders: None,
+            expiration: None,
+            payments: None,
+            databases: Vec::new(),
+            data: settings.data.clone(),
+            bus,
+            owner: kernel::random_code(),
+        };
+        for service in &settings.services {
+            house.add(*service, settings, migrate).await?;
+        }
+        if let Some(accounts) = &house.accounts {
+            neighbours::load_revocations(accounts, &house.web).await?;
+        }
         Ok(house)
     }
 
-    /// Where everything is kept.
+    async fn add(&mut self, service: Service, settings: &Settings, migrate: bool) -> Result<()> {
+        let db = database(settings, service, migrate).await?;
+        let (own, web) = (db.clone(), self.web.clone());
+        match service {
+            Service::Accounts => self.accounts = Some(Accounts::new(own, web, &settings.limits)),
+            Service::Tickets => self.tickets = Some(Tickets::new(own, web)),
+            Service::Orders => self.orders = Some(Orders::new(own, web, settings.orders.clone())),
+            Service::Expiration => self.expiration = Some(Expiration::new(own)),
+            Service::Payments => {
+                let gateway = gateway::open(settings).await?;
+                self.payments = Some(Payments::new(own, web, gateway, payments::Settings::default()));
+            }
+        }
+        self.databases.push(db);
+        Ok(())
+    }
+
+    /// Users and sessions.
+    ///
+    /// # Errors
+    /// `Invalid` if they are in another process.
+    pub fn accounts(&self) -> Result<&Accounts> {
+        self.accounts.as_ref().ok_or_else(|| elsewhere(Service::Accounts))
+    }
+
+    /// What is listed.
+    ///
+    /// # Errors
+    /// `Invalid` if it is in another process.
+    pub fn tickets(&self) -> Result<&Tickets> {
+        self.tickets.as_ref().ok_or_else(|| elsewhere(Service::Tickets))
+    }
+
+    /// Money.
+    ///
+    /// # Errors
+    /// `Invalid` if it is in another process.
+    pub fn payments(&self) -> Result<&Payments> {
+        self.payments.as_ref().ok_or_else(|| elsewhere(Service::Payments))
+    }
+
+    /// Where everything is kept that has no server.
     pub fn data(&self) -> &std::path::Path {
         &self.data
     }
@@ -142,15 +140,21 @@ impl House {
         &self.databases
     }
 
-    /// Who hears events.
+    /// The bus to other processes, if there is one.
+    pub(crate) fn bus(&self) -> Option<&Nats> {
+        self.bus.as_ref()
+    }
+
+    /// Who hears events, in the order of the databases.
     pub fn subscriptions(&self) -> Vec<Subscription> {
-        vec![
-            self.accounts.subscription(),
-            self.tickets.subscription(),
-            self.orders.subscription(),
-            self.expiration.subscription(),
-            self.payments.subscription(),
-        ]
+        let all = [
+            self.accounts.as_ref().map(Accounts::subscription),
+            self.tickets.as_ref().map(Tickets::subscription),
+            self.orders.as_ref().map(Orders::subscription),
+            self.expiration.as_ref().map(Expiration::subscription),
+            self.payments.as_ref().map(Payments::subscription),
+        ];
+        all.into_iter().flatten().collect()
     }
 
     /// Every call and page, behind the stack that all requests pass.
@@ -158,45 +162,100 @@ impl House {
     /// # Errors
     /// `Internal` if the metrics cannot be installed.
     pub fn routes(&self) -> Result<Router> {
-        let services = Router::new()
-            .merge(self.accounts.routes())
-            .merge(self.tickets.routes())
-            .merge(self.orders.routes())
-            .merge(self.payments.routes())
-            .merge(operations::routes(self)?)
-            .merge(web::assets());
-        Ok(web::stack(services, &self.web))
+        let services = [
+            self.accounts.as_ref().map(Accounts::routes),
+            self.tickets.as_ref().map(Tickets::routes),
+            self.orders.as_ref().map(Orders::routes),
+            self.payments.as_ref().map(Payments::routes),
+        ];
+        let own = Router::new().merge(operations::routes(self)?).merge(web::assets());
+        let all = services.into_iter().flatten().fold(own, |all, routes| all.merge(routes.into_router()));
+        Ok(web::stack(all, &self.web))
     }
 
-    /// Starts relays and background work; they end with `stop`.
-    pub fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) {
-        let bus = Bus::local(self.subscriptions());
+    /// Starts relays, intakes and background work; they end with `stop`.
+    ///
+    /// # Errors
+    /// `Conflict` if another process works on the same databases and there is no bus to share the work by.
+    pub async fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) -> Result<()> {
+        let bus = match &self.bus {
+            Some(nats) => {
+                neighbours::meet(nats, &self.web, self.accounts.as_ref(), tasks, stop).await?;
+                Bus::nats(nats.clone())
+            }
+            None => {
+                self.be_alone().await?;
+                Bus::local(self.subscriptions())
+            }
+        };
+        let subscriptions = self.subscriptions().into_iter();
+        let services = self.databases.iter().zip(subscriptions);
+        let services = services.map(|(db, hears)| events::Service::new(db.clone(), Some(hears))).collect();
+        events::run(&bus, services, &self.owner, tasks, stop);
         for db in &self.databases {
-            tasks.spawn(run_relay(db.clone(), bus.clone(), stop.clone()));
             tasks.spawn((prune(db.clone()).run)(stop.clone()));
         }
-        let jobs = [self.accounts.jobs(), self.expiration.jobs(), self.payments.jobs()];
-        for job in jobs.into_iter().flatten() {
+        let jobs = [
+            self.accounts.as_ref().map(Accounts::jobs),
+            self.expiration.as_ref().map(Expiration::jobs),
+            self.payments.as_ref().map(Payments::jobs),
+        ];
+        for job in jobs.into_iter().flatten().flatten() {
             tasks.spawn((job.run)(stop.clone()));
         }
+        Ok(())
+    }
+
+    /// Without a bus, events do not leave this process, so nobody else may work on its databases. Whoever
+    /// was killed a moment ago still has its leases for a moment.
+    async fn be_alone(&self) -> Result<()> {
+        let deadline = Instant::now() + LEASE + Duration::from_secs(1);
+        for db in &self.databases {
+            while db.feed(&self.owner).await?.is_none() {
+                if Instant::now() > deadline {
+                    return Err(Error::conflict(
+                        "another marquee works on this database: set NATS_URL for both, by which they share \
+                         the work, or stop the other",
+                    ));
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        Ok(())
     }
 }
 
-struct Opening<'a> {
-    settings: &'a Settings,
-    migrate: bool,
+fn elsewhere(service: Service) -> Error {
+    Error::invalid(format!("{service} does not run in this process"))
 }
 
-impl Opening<'_> {
-    async fn database(&self, name: &'static str, scripts: &[Migration]) -> Result<Db> {
-        let path = data_dir::database(&self.settings.data, name);
-        let db = Db::open_sqlite(&path, name, self.settings.clock.clone())?;
-        if self.migrate {
-            db.migrate(scripts).await?;
-        } else {
-            db.check_migrated(scripts).await?;
+/// Opens a service's database, once it answers; `migrate` brings it up to date.
+pub(crate) async fn database(settings: &Settings, service: Service, migrate: bool) -> Result<Db> {
+    let db = Db::open(&settings.location(service.name()), service.name(), settings.clock.clone())?;
+    awake(&db).await?;
+    if migrate {
+        db.migrate(service.migrations()).await?;
+    } else {
+        db.check_migrated(service.migrations()).await?;
+    }
+    Ok(db)
+}
+
+/// Waits until a database answers: it may be starting at the same time.
+async fn awake(db: &Db) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match db.ping().await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind != Kind::Unavailable => return Err(error),
+            Err(error) if Instant::now() > deadline => {
+                let told =
+                    format!("the database of {} is away: see that DATABASE_URL leads to it", db.name());
+                return Err(Error::unavailable(told).because(error));
+            }
+            Err(error) => tracing::warn!(db = db.name(), error = ?error, "waiting for the database"),
         }
-        Ok(db)
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 

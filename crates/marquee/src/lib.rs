@@ -3,6 +3,7 @@
 //! Tests start the same [`House`] from the same builder as `marquee serve` does.
 
 mod backup;
+mod catalogue;
 mod cli;
 mod commands;
 mod control;
@@ -10,14 +11,19 @@ mod data_dir;
 mod demo;
 mod gateway;
 mod house;
+mod neighbours;
 mod operations;
 mod secrets;
 mod serve;
+mod settings;
 mod telemetry;
 mod tls;
 mod verify;
 
+pub use catalogue::Service;
 pub use cli::{Cli, main};
-pub use house::{House, Settings};
+pub use house::House;
+pub use secrets::Secret;
 pub use serve::{Running, start};
+pub use settings::{Databases, Settings};
 pub use tls::{Tls, use_ring};

@@ -6,21 +6,30 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use db::Db;
+use events::Nats;
 use kernel::{Error, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
+use web::Web;
 
 use crate::{House, telemetry};
 
 #[derive(Clone)]
 struct Operations {
     databases: std::sync::Arc<[Db]>,
+    bus: Option<Nats>,
+    web: Web,
     metrics: PrometheusHandle,
 }
 
 /// The routes of health and metrics.
 pub(crate) fn routes(house: &House) -> Result<Router> {
-    let state = Operations { databases: house.databases().into(), metrics: telemetry::metrics()? };
+    let state = Operations {
+        databases: house.databases().into(),
+        bus: house.bus().cloned(),
+        web: house.web.clone(),
+        metrics: telemetry::metrics()?,
+    };
     Ok(Router::new()
         .route("/api/health", get(health))
         .route("/health", get(health))
@@ -34,9 +43,19 @@ async fn health() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
+/// Ready if every database answers and the revoked sessions are known. Without the bus this process goes on
+/// answering, which is better than none; it says so, for it cannot hear of sessions that end meanwhile.
 async fn ready(State(operations): State<Operations>) -> web::Result<Response> {
     for db in operations.databases.iter() {
         db.ping().await.map_err(|e| Error::unavailable(format!("{} is away", db.name())).because(e))?;
+    }
+    let revocations = operations.web.revocations();
+    if !revocations.is_learned() {
+        Err(Error::unavailable("which sessions have ended is not known yet"))?;
+    }
+    if operations.bus.is_some() && !revocations.is_hearing() {
+        let deaf = json!({"status": "degraded", "missing": ["events: sessions that end elsewhere are not heard of"]});
+        return Ok((StatusCode::OK, Json(deaf)).into_response());
     }
     Ok((StatusCode::OK, Json(json!({"status": "ready"}))).into_response())
 }

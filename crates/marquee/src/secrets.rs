@@ -1,12 +1,16 @@
 //! Secrets come from the environment, from the file that `X_FILE` names, or, for the signing key of an
 //! embedded installation, from the data directory, where the first start puts one.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use kernel::{Error, Result};
+
+use crate::Settings;
+use crate::settings::unsigned;
 
 /// The secret `name` from `name` or from the file that `name_FILE` names; trailing line ends are cut.
 pub(crate) fn from_environment(name: &str) -> Result<Option<String>> {
@@ -19,16 +23,43 @@ pub(crate) fn from_environment(name: &str) -> Result<Option<String>> {
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_string()))
 }
 
-/// The key that signs sessions.
-pub(crate) fn jwt_key(data: &Path) -> Result<Vec<u8>> {
-    if let Some(key) = from_environment("JWT_KEY")? {
-        if key.len() < 16 {
-            return Err(Error::invalid(
-                "JWT_KEY is too short: give it at least 16 characters, better 32 random ones",
-            ));
-        }
-        return Ok(key.into_bytes());
+/// A secret that was given. It is not shown, nor in any log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Keeps `secret`.
+    pub fn new(secret: impl Into<Vec<u8>>) -> Self {
+        Self(secret.into())
     }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret")
+    }
+}
+
+/// The key of `JWT_KEY`, if that is set.
+pub(crate) fn given_key() -> Result<Option<Secret>> {
+    let Some(key) = from_environment("JWT_KEY")? else { return Ok(None) };
+    if key.len() < 16 {
+        return Err(Error::invalid(
+            "JWT_KEY is too short: give it at least 16 characters, better 32 random ones",
+        ));
+    }
+    Ok(Some(Secret::new(key)))
+}
+
+/// The key that signs sessions: the one that was given, else that of the data directory.
+pub(crate) fn jwt_key(settings: &Settings) -> Result<Vec<u8>> {
+    if let Some(Secret(key)) = &settings.jwt_key {
+        return Ok(key.clone());
+    }
+    if !settings.is_embedded() {
+        return Err(unsigned());
+    }
+    let data = &settings.data;
     let path = data.join("jwt.key");
     match fs::read(&path) {
         Ok(key) if key.len() >= 32 => Ok(key),

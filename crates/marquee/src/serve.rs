@@ -37,7 +37,7 @@ pub struct Running {
     doors: Vec<Door>,
     tasks: TaskTracker,
     stop: CancellationToken,
-    _lock: data_dir::Lock,
+    _lock: Option<data_dir::Lock>,
 }
 
 /// Starts everything on `settings.data`. Ready when it returns.
@@ -45,14 +45,18 @@ pub struct Running {
 /// # Errors
 /// A sentence that says what to do: the directory is in use, the port is taken.
 pub async fn start(settings: Settings, no_migrate: bool) -> Result<Running> {
-    let lock = data_dir::lock(&settings.data)?;
+    settings.check_serving()?;
+    // What is kept on servers is shared; the directory never is.
+    let lock = if settings.is_embedded() { Some(data_dir::lock(&settings.data)?) } else { None };
     let now = settings.clock.now();
     let tls = settings.tls.open(&settings.data, settings.listen.ip(), now).await?;
     let house = std::sync::Arc::new(House::open(&settings, !no_migrate).await?);
     let (listener, address) = listen(settings.listen, "port")?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    house.run(&tasks, &stop);
-    control::listen(&settings.data, &house, &tasks, &stop)?;
+    house.run(&tasks, &stop).await?;
+    if lock.is_some() {
+        control::listen(&settings.data, &house, &tasks, &stop)?;
+    }
     if settings.demo {
         demo::fill(&house).await?;
     }
@@ -151,9 +155,9 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> Result<ExitCo
     let failed = |e| Error::internal("cannot listen for signals").because(e);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let (demo, data) = (settings.demo, settings.data.clone());
+    let (demo, place) = (settings.demo, settings.place());
     let mut running = start(settings, no_migrate).await?;
-    greet(&running, &data, demo);
+    greet(&running, &place, demo);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -166,7 +170,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> Result<ExitCo
 }
 
 /// Says where to go, in the first line. A closed standard output is no reason to stop.
-fn greet(running: &Running, data: &std::path::Path, demo: bool) {
+fn greet(running: &Running, place: &str, demo: bool) {
     let plain = format!("http://{}", named(running.address));
     let mut text = match running.tls_address {
         Some(address) => {
@@ -174,7 +178,7 @@ fn greet(running: &Running, data: &std::path::Path, demo: bool) {
         }
         None => format!("Marquee is open: {plain}\n"),
     };
-    text.push_str(&format!("  data in {}\n", data.display()));
+    text.push_str(&format!("  {place}\n"));
     if demo {
         text.push_str(&format!("  demo seller: {} / {}\n", demo::EMAIL, demo::PASSWORD));
     }

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use contracts::{OrderStatus, PaymentState, PaymentStatus};
-use db::Db;
+use db::{Db, Limits, Location};
 use kernel::{Error, OrderId, Result, TicketId};
 use payments::Gateway;
 use tickets::Ticket;
 
-use crate::{Settings, data_dir, gateway};
+use crate::{Settings, gateway};
 
 /// Rows of one look.
 const PAGE: i64 = 1_000;
@@ -36,7 +36,11 @@ struct Books {
 
 /// Prints one line per invariant; the exit code says whether all hold.
 pub(crate) async fn verify(settings: &Settings) -> Result<ExitCode> {
-    let books = Books::open(settings).await?;
+    settings.check()?;
+    let mut settings = settings.clone();
+    // It looks through everything.
+    settings.databases.limits = Limits::patient();
+    let books = Books::open(&settings).await?;
     let mut whole = true;
     let mut say = |name, means, finding| whole &= report(name, means, finding);
     let look = until_settled(|| orders::verify::capacity(&books.orders)).await?;
@@ -93,14 +97,16 @@ where
 impl Books {
     async fn open(settings: &Settings) -> Result<Self> {
         let open = |name: &'static str| {
-            let path = data_dir::database(&settings.data, name);
-            if !path.exists() {
+            let location = settings.location(name);
+            if let Location::File(path) = &location
+                && !path.exists()
+            {
                 return Err(Error::invalid(format!(
                     "there is nothing to verify: {} is missing",
                     path.display()
                 )));
             }
-            Db::open_sqlite(&path, name, settings.clock.clone())
+            Db::open(&location, name, settings.clock.clone())
         };
         Ok(Self {
             accounts: open("accounts")?,

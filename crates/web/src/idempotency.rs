@@ -1,9 +1,11 @@
 //! `Idempotency-Key`: the same request sent again gets the stored answer and acts no second time.
 //!
 //! A second request waits here while the first is at work in this process; one in another process is
-//! seen in the database. An act that stores its answer in the transaction of its effect (it is given the
-//! key for that) is safe against a crash between the two as well.
+//! seen in the database, before the act or by the act itself, and waited for by looking again. An act that
+//! stores its answer in the transaction of its effect (it is given the key for that) is safe against a
+//! crash between the two as well.
 
+use std::fmt;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::time::Duration;
@@ -41,6 +43,21 @@ struct Key {
 /// How long to wait for the first request of a key that another process has at work, and between looks.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
+
+/// What an act names as the cause of its `Unavailable` when its key is taken (`Tx::remember`) by a request
+/// that may have no answer yet: one that another process has at work, since [`Post::once`] looked. That
+/// one is waited for then, rather than a 503 given at once. An act that takes its key and answers it in one
+/// transaction need not say so: where it finds the key taken, the answer is there as well.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstAtWork;
+
+impl fmt::Display for FirstAtWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the first request of an idempotency key is still at work")
+    }
+}
+
+impl std::error::Error for FirstAtWork {}
 
 impl<S: Send + Sync> FromRequest<S> for Post {
     type Rejection = Problem;
@@ -113,6 +130,11 @@ impl Post {
             return Ok(replay(stored));
         }
         let outcome = act(fields, Some(key.clone())).await;
+        if let Err(error) = &outcome
+            && let Some(stored) = overtaken(db, &key, error).await?
+        {
+            return Ok(replay(stored));
+        }
         let answer = match &outcome {
             Ok(answer) => answer.clone(),
             Err(error) => Answer::problem(&Problem::of(error)),
@@ -136,15 +158,33 @@ async fn recall(db: &Db, key: &IdempotencyKey) -> kernel::Result<Option<StoredAn
         match db.recall(key).await? {
             Recall::Unknown => return Ok(None),
             Recall::Answer(answer) => return Ok(Some(answer)),
-            Recall::OtherBody => {
-                return Err(Error::new(Kind::KeyReused, "This Idempotency-Key was used for another request"));
-            }
+            Recall::OtherBody => return Err(other_body()),
             Recall::Running if tokio::time::Instant::now() < deadline => tokio::time::sleep(LOOK).await,
             Recall::Running => {
-                return Err(Error::unavailable("the first request of an idempotency key is still at work"));
+                return Err(Error::unavailable("an idempotency key is not answered").because(FirstAtWork));
             }
         }
     }
+}
+
+/// What the key was answered elsewhere, if that is why the act came to nothing here.
+async fn overtaken(db: &Db, key: &IdempotencyKey, error: &Error) -> kernel::Result<Option<StoredAnswer>> {
+    if error.kind != Kind::Unavailable {
+        return Ok(None);
+    }
+    if std::error::Error::source(error).is_some_and(|cause| cause.is::<FirstAtWork>()) {
+        return recall(db, key).await;
+    }
+    // Whatever else is wrong is the client's to know; a database that is away too is no news.
+    match db.recall(key).await {
+        Ok(Recall::Answer(answer)) => Ok(Some(answer)),
+        Ok(Recall::OtherBody) => Err(other_body()),
+        Ok(Recall::Unknown | Recall::Running) | Err(_) => Ok(None),
+    }
+}
+
+fn other_body() -> Error {
+    Error::new(Kind::KeyReused, "This Idempotency-Key was used for another request")
 }
 
 fn replay(stored: StoredAnswer) -> Response {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
@@ -29,19 +29,51 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Who looks at what. Clones are the same one.
+///
+/// Where several processes serve the pages, each of them knows only its own. A change is then announced in
+/// one, handed on to the others ([`Changes::forward_to`]), and heard there ([`Changes::hear`]).
 #[derive(Clone, Default)]
-pub struct Changes(Arc<RwLock<HashMap<String, watch::Sender<()>>>>);
+pub struct Changes(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    watched: RwLock<HashMap<String, watch::Sender<()>>>,
+    forward: OnceLock<Box<Forward>>,
+}
+
+/// Takes a key to the other processes.
+type Forward = dyn Fn(&str) + Send + Sync;
 
 impl Changes {
-    /// Wakes those who look at `key` (`ticket:<id>`). Many announcements in a row are one to them.
+    /// Wakes those who look at `key` (`ticket:<id>`), and tells the other processes, if there are any. Many
+    /// announcements in a row are one to them.
     pub fn announce(&self, key: impl AsRef<str>) {
-        if let Some(change) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key.as_ref()) {
+        self.hear(&key);
+        if let Some(forward) = self.0.forward.get() {
+            forward(key.as_ref());
+        }
+    }
+
+    /// Wakes those who look at `key` here: what another process announced. It goes no further.
+    pub fn hear(&self, key: impl AsRef<str>) {
+        let watched = self.0.watched.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(change) = watched.get(key.as_ref()) {
             change.send_replace(());
         }
     }
 
+    /// From now on each announcement is handed to `forward` too, which brings it to the other processes, or
+    /// loses it: a page looks again by itself after a while. To be set once, at the start; the first one
+    /// stays, and the answer is whether that was this one.
+    ///
+    /// `forward` is called with every change, by whoever commits it and while others wait to commit. It
+    /// must be quick and must not block: put the key where another task finds it.
+    pub fn forward_to(&self, forward: impl Fn(&str) + Send + Sync + 'static) -> bool {
+        self.0.forward.set(Box::new(forward)).is_ok()
+    }
+
     fn watch(&self, key: String) -> Watch {
-        let mut watched = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.0.watched.write().unwrap_or_else(PoisonError::into_inner);
         let changes = watched.entry(key.clone()).or_insert_with(|| watch::Sender::new(())).subscribe();
         Watch { all: self.clone(), key, changes }
     }
@@ -56,7 +88,7 @@ struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut watched = self.all.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.all.0.watched.write().unwrap_or_else(PoisonError::into_inner);
         // This one's own receiver is still counted.
         if watched.get(&self.key).is_some_and(|change| change.receiver_count() <= 1) {
             watched.remove(&self.key);

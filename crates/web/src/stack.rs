@@ -28,9 +28,9 @@ use crate::{accept, csrf, gzip};
 /// Within this time an answer has begun, or it is a 503. What streams afterwards may take longer.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Puts everything that all routes share around `router`. Routes added afterwards are not covered.
-pub fn stack(router: Router, web: &Web) -> Router {
-    router.layer(from_fn_with_state(web.clone(), around))
+/// Puts everything that all routes share around `routes`. Those added afterwards are not covered.
+pub fn stack(routes: impl Into<Router>, web: &Web) -> Router {
+    routes.into().layer(from_fn_with_state(web.clone(), around))
 }
 
 async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Response {

@@ -15,16 +15,22 @@ use crate::{Config, Session, Web, stack};
 
 /// A web side on a clock that stands still.
 pub(crate) fn web() -> (Web, Clock) {
-    let clock = Clock::manual(Instant::from_millis(1_800_000_000_000));
-    let config = Config {
-        clock: clock.clone(),
+    let config = config();
+    let clock = config.clock.clone();
+    (Web::new(config), clock)
+}
+
+/// What [`web`] is made of.
+pub(crate) fn config() -> Config {
+    Config {
+        clock: Clock::manual(Instant::from_millis(1_800_000_000_000)),
         jwt_key: b"a key for the tests, long enough".to_vec(),
         secure_cookies: false,
         currency: "usd".to_owned(),
         public_url: None,
         body_limit: 64 * 1024,
-    };
-    (Web::new(config), clock)
+        trusted_proxies: Vec::new(),
+    }
 }
 
 /// A new user's session.

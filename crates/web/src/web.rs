@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::live::Changes;
 use crate::meters::Meters;
+use crate::network::Network;
 use crate::revocations::Revocations;
 use crate::sessions::Sessions;
 use crate::turns::Turns;
@@ -30,11 +31,13 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The longest JSON body or form, in bytes. 64 KiB is plenty.
     pub body_limit: usize,
+    /// Where proxies ask from whose `X-Forwarded-For` is believed. The header of anybody else is ignored.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for Config {
-    /// A plain-HTTP installation that counts in US dollars and takes bodies of 64 KiB. Its key is random: its
-    /// sessions end with the process, and a key that was forgotten is not one that everybody knows.
+    /// A plain-HTTP installation behind no proxy, that counts in US dollars and takes bodies of 64 KiB. Its key
+    /// is random: its sessions end with the process, and a key that was forgotten is not one that everybody knows.
     fn default() -> Self {
         Self {
             clock: Clock::system(),
@@ -43,6 +46,7 @@ impl Default for Config {
             currency: "usd".to_owned(),
             public_url: None,
             body_limit: 64 * 1024,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -58,6 +62,7 @@ struct Shared {
     currency: String,
     public_url: Option<String>,
     body_limit: usize,
+    trusted_proxies: Vec<Network>,
     changes: Changes,
     shutdown: CancellationToken,
     turns: Turns,
@@ -77,6 +82,7 @@ impl Web {
             currency: config.currency,
             public_url: config.public_url.map(|url| url.trim_end_matches('/').to_owned()),
             body_limit: config.body_limit,
+            trusted_proxies: config.trusted_proxies,
             changes: Changes::default(),
             shutdown: CancellationToken::new(),
             turns: Turns::default(),
@@ -127,6 +133,10 @@ impl Web {
     /// Begins to stop: ends what would stream for ever.
     pub fn shut_down(&self) {
         self.0.shutdown.cancel();
+    }
+
+    pub(crate) fn trusted_proxies(&self) -> &[Network] {
+        &self.0.trusted_proxies
     }
 
     pub(crate) fn turns(&self) -> &Turns {

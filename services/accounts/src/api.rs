@@ -1,6 +1,5 @@
 //! The JSON calls.
 
-use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,12 +8,12 @@ use contracts::UserState;
 use kernel::{Error, Kind, SessionId, UserId};
 use serde::Serialize;
 use serde_json::json;
-use web::{Answer, Failure, Json, MaybeSession, Operator, Paging, PathId, Result, Session};
+use web::{Answer, Failure, Json, MaybeSession, Operator, Paging, PathId, Result, Routes, Session};
 
 use crate::{AccountChange, Accounts, Client, Credentials, SignUp, UserChange};
 
-pub(crate) fn routes() -> Router<Accounts> {
-    Router::new()
+pub(crate) fn routes() -> Routes<Accounts> {
+    Routes::new()
         .route("/api/users/signup", post(sign_up))
         .route("/api/users/signin", post(sign_in))
         .route("/api/users/signout", post(sign_out))

@@ -20,10 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::events::{Job, Subscription};
-use axum::Router;
 use db::{Db, Migration};
-use kernel::Result;
-use web::{Limiter, Web};
+use kernel::{Instant, Result, SessionId};
+use web::{Limiter, Routes, Web};
 
 use crate::passwords::Passwords;
 
@@ -93,8 +92,13 @@ impl Accounts {
     }
 
     /// Its JSON calls and pages.
-    pub fn routes(&self) -> Router {
-        api::routes().merge(pages::routes()).with_state(self.clone())
+    pub fn routes(&self) -> Routes {
+        routes().with_state(self.clone())
+    }
+
+    /// The paths of [`Accounts::routes`], for a proxy's table. Nothing has to be open for that.
+    pub fn paths() -> Vec<&'static str> {
+        routes().paths().to_vec()
     }
 
     /// What it hears.
@@ -107,22 +111,16 @@ impl Accounts {
         vec![jobs::prune(self)]
     }
 
-    /// Tells this process which live sessions were revoked before it started. To be awaited before the
-    /// first request is served.
+    /// Revoked sessions whose tokens have not expired, with when they do: those after the id `after` (all, if
+    /// it is empty) in order of their ids, a thousand at most.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn load_revocations(&self) -> Result<()> {
-        let mut after = String::new();
-        loop {
-            let batch = store::revoked(&self.0.db, self.0.web.clock().now(), &after).await?;
-            for (id, expires_at) in &batch {
-                self.0.web.revocations().revoke(*id, *expires_at);
-            }
-            match batch.last() {
-                Some((last, _)) => after = last.to_string(),
-                None => return Ok(()),
-            }
-        }
+    pub async fn revoked_after(&self, after: &str) -> Result<Vec<(SessionId, Instant)>> {
+        store::revoked(&self.0.db, self.0.web.clock().now(), after).await
     }
+}
+
+fn routes() -> Routes<Accounts> {
+    api::routes().merge(pages::routes())
 }

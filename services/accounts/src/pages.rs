@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
@@ -11,12 +10,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use kernel::Error;
 use serde::Deserialize;
-use web::{Failure, Form, FormView, MaybeSession, Page, Problem, safe_next, see_other};
+use web::{Failure, Form, FormView, MaybeSession, Page, Problem, Routes, safe_next, see_other};
 
 use crate::{Accounts, Client, Credentials, SignUp, SignedIn};
 
-pub(crate) fn routes() -> Router<Accounts> {
-    Router::new()
+pub(crate) fn routes() -> Routes<Accounts> {
+    Routes::new()
         .route("/signup", get(sign_up_form).post(sign_up))
         .route("/signin", get(sign_in_form).post(sign_in))
         .route("/signout", post(sign_out))

@@ -133,13 +133,9 @@ pub(crate) async fn delete(tx: &Tx, account: &Account) -> Result<()> {
     tx.execute(FORGET_DEVICES, &[&account.id]).await.map(drop)
 }
 
-/// A compare-and-set that met another version.
+/// A compare-and-set that met another version: the transaction is run again.
 fn one(rows: u64) -> Result<()> {
-    if rows == 1 {
-        Ok(())
-    } else {
-        Err(Error::conflict("The user was changed at the same time, please try again"))
-    }
+    if rows == 1 { Ok(()) } else { Err(Error::contended("the user changed meanwhile")) }
 }
 
 pub(crate) async fn by_email(db: &Db, email: &str) -> Result<Option<Account>> {

@@ -53,15 +53,7 @@ async fn secrets_are_in_no_log_event_or_answer() {
 
     let mut seen: Vec<String> = changes.into_iter().map(|reply| reply.text).collect();
     seen.push(first.text);
-    seen.extend(
-        house
-            .db
-            .outbox_after(house.db.outbox_position().await.unwrap(), 100)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|r| r.payload),
-    );
+    seen.extend(house.db.outbox_waiting(100).await.unwrap().into_iter().map(|r| r.payload));
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(!logged.is_empty());
     seen.push(logged);

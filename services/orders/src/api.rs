@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use axum::Router;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -10,14 +9,14 @@ use axum::routing::{get, post};
 use db::IdempotencyKey;
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId};
 use serde::Serialize;
-use web::{Answer, Fields, Paging, PathId, Post, Session};
+use web::{Answer, Fields, Paging, PathId, Post, Routes, Session};
 
 use crate::model::{Admission, Order, Sale};
 use crate::store::Span;
 use crate::{Orders, Reserve, store};
 
-pub(crate) fn routes() -> Router<Orders> {
-    Router::new()
+pub(crate) fn routes() -> Routes<Orders> {
+    Routes::new()
         .route("/api/orders", get(list).post(create))
         .route("/api/orders/{id}", get(show).delete(cancel))
         .route("/api/sales", get(sales))

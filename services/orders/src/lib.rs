@@ -16,10 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::events::Subscription;
-use axum::Router;
 use db::{Db, Lane, Migration};
 use tokio::sync::Notify;
-use web::Web;
+use web::{Routes, Web};
 
 pub use model::{Admission, Order, Sale};
 pub use reserve::{Guard, Reserve};
@@ -68,14 +67,23 @@ impl Orders {
     }
 
     /// Its JSON calls and pages.
-    pub fn routes(&self) -> Router {
-        api::routes().merge(pages::routes()).with_state(self.clone())
+    pub fn routes(&self) -> Routes {
+        routes().with_state(self.clone())
+    }
+
+    /// The paths of [`Orders::routes`], for a proxy's table. Nothing has to be open for that.
+    pub fn paths() -> Vec<&'static str> {
+        routes().paths().to_vec()
     }
 
     /// What it hears.
     pub fn subscription(&self) -> Subscription {
         Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
     }
+}
+
+fn routes() -> Routes<Orders> {
+    api::routes().merge(pages::routes())
 }
 
 #[cfg(test)]

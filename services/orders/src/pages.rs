@@ -8,17 +8,16 @@ mod sales;
 #[cfg(test)]
 mod tests;
 
-use axum::Router;
 use axum::routing::{get, post};
 use contracts::{CancelReason, OrderStatus};
 use kernel::Instant;
-use web::Paging;
+use web::{Paging, Routes};
 
 use crate::Orders;
 use crate::store::Span;
 
-pub(crate) fn routes() -> Router<Orders> {
-    Router::new()
+pub(crate) fn routes() -> Routes<Orders> {
+    Routes::new()
         .route("/orders", get(list::show).post(order::create))
         .route("/orders/{id}", get(order::show))
         .route("/orders/{id}/live", get(order::live))

@@ -1,18 +1,23 @@
 //! The crowd's way in. Reservations ride a lane: those that wait share one transaction, and each gets
 //! its own answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::OrderStatus;
+use contracts::{OrderStatus, OrderTicket};
 use db::{Db, IdempotencyKey, Lane, StoredAnswer, Tx};
+use futures_util::future::{try_join, try_join_all};
 use kernel::{Error, Kind, OrderId, Result, TicketId, UserId};
+use tokio::time::{Instant, timeout_at};
 
 use crate::model::Order;
 use crate::{Orders, Settings, api, store};
 
-/// How long a ticket that orders has not heard of yet is waited for (contract, Orders).
+/// How long a ticket that orders has not heard of yet is waited for (contract, Orders), and how long at
+/// most between looks.
 const WAIT_FOR_COPY: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Whether capacity is guarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,60 +45,112 @@ pub struct Reserve {
 pub(crate) fn lane(db: &Db, settings: &Settings) -> Lane<Reserve, Order> {
     let (hold, guard) = (settings.hold, settings.guard);
     Lane::start(db.clone(), move |tx, wishes: Arc<[Reserve]>| async move {
-        let mut answers = Vec::with_capacity(wishes.len());
-        for wish in wishes.iter() {
-            answers.push(reserve_keyed(&tx, wish, hold, guard).await?);
-        }
-        Ok(answers)
+        let group = Group { tx: &tx, wishes: &wishes, hold, guard };
+        group.reserve().await
     })
 }
 
-/// One wish of the group. The inner result is that caller's alone and an error in it has changed nothing;
-/// the outer error undoes the whole group.
-async fn reserve_keyed(tx: &Tx, wish: &Reserve, hold: Duration, guard: Guard) -> Result<Result<Order>> {
-    let Some(key) = &wish.key else { return apart(reserve(tx, wish, hold, guard).await) };
-    if !tx.remember(key, None).await? {
-        // The first request of this key went away without its answer, which is durable by the next try.
-        return Ok(Err(Error::unavailable("the first request with this key is still running")));
-    }
-    let reserved = apart(reserve(tx, wish, hold, guard).await)?;
-    match &reserved {
-        Ok(order) => {
-            let answer = StoredAnswer { status: 201, body: api::body(order, &[])? };
-            tx.answer(&key.scope, &key.key, &answer).await?;
+/// Wishes that share a transaction. An inner result is one caller's alone and an error in it has changed
+/// nothing; an outer error undoes the whole group. What is joined travels together.
+struct Group<'a> {
+    tx: &'a Tx,
+    wishes: &'a [Reserve],
+    hold: Duration,
+    guard: Guard,
+}
+
+impl Group<'_> {
+    async fn reserve(&self) -> Result<Vec<Result<Order>>> {
+        let keys = try_join_all(self.wishes.iter().map(|wish| self.begin(wish))).await?;
+        // In the order of their ids, in which all groups take tickets, so that none waits for another in a circle.
+        let mut by_ticket: BTreeMap<TicketId, Vec<usize>> = BTreeMap::new();
+        for (place, wish) in self.wishes.iter().enumerate().filter(|(place, _)| keys[*place]) {
+            by_ticket.entry(wish.ticket).or_default().push(place);
         }
-        Err(_) => tx.forget(&key.scope, &key.key).await?,
+        let taken = try_join_all(by_ticket.iter().map(|(ticket, places)| self.take(*ticket, places))).await?;
+        // The first request of a key may have gone away without its answer, which is durable by the next try.
+        let running = || Error::unavailable("the first request with this key is still running");
+        let mut tickets: Vec<Result<OrderTicket>> = self.wishes.iter().map(|_| Err(running())).collect();
+        for (place, ticket) in taken.into_iter().flatten() {
+            tickets[place] = ticket;
+        }
+        let ends = self.wishes.iter().zip(tickets).zip(keys);
+        try_join_all(ends.map(|((wish, ticket), begun)| self.end(wish, ticket, begun))).await
     }
-    Ok(reserved)
+
+    /// Notes that the work under a wish's key has begun. False if it had begun before.
+    async fn begin(&self, wish: &Reserve) -> Result<bool> {
+        match &wish.key {
+            Some(key) => self.tx.remember(key, None).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Takes capacity of one ticket for the wishes at `places`: all at once, and where that is too much, one
+    /// by one in the order in which they came.
+    async fn take(&self, ticket: TicketId, places: &[usize]) -> Result<Vec<(usize, Result<OrderTicket>)>> {
+        let all = places.iter().map(|place| self.wishes[*place].quantity).sum();
+        match apart(store::take(self.tx, self.guard, ticket, all).await)? {
+            Err(_) if places.len() > 1 => {}
+            answer => return Ok(places.iter().map(|place| (*place, answer.clone())).collect()),
+        }
+        let mut taken = Vec::with_capacity(places.len());
+        for place in places {
+            let answer = store::take(self.tx, self.guard, ticket, self.wishes[*place].quantity).await;
+            taken.push((*place, apart(answer)?));
+        }
+        Ok(taken)
+    }
+
+    /// Writes the order of a wish that got its capacity, and the answer under its key.
+    async fn end(&self, wish: &Reserve, ticket: Result<OrderTicket>, begun: bool) -> Result<Result<Order>> {
+        let key = wish.key.as_ref().filter(|_| begun);
+        let ticket = match ticket {
+            Ok(ticket) => ticket,
+            Err(refusal) => {
+                if let Some(key) = key {
+                    self.tx.forget(&key.scope, &key.key).await?;
+                }
+                return Ok(Err(refusal));
+            }
+        };
+        let order = self.order(wish, ticket)?;
+        let write = store::insert(self.tx, &order);
+        match key {
+            None => write.await?,
+            Some(key) => {
+                let answer = StoredAnswer { status: 201, body: api::body(&order, &[])? };
+                try_join(write, self.tx.answer(&key.scope, &key.key, &answer)).await?;
+            }
+        }
+        Ok(Ok(order))
+    }
+
+    fn order(&self, wish: &Reserve, ticket: OrderTicket) -> Result<Order> {
+        let amount =
+            ticket.price.times(wish.quantity).ok_or_else(|| Error::internal("an amount out of range"))?;
+        Ok(Order {
+            id: OrderId::new(self.tx.clock()),
+            version: 0,
+            user_id: wish.user,
+            status: OrderStatus::Created,
+            reason: None,
+            quantity: wish.quantity,
+            amount,
+            expires_at: self.tx.clock().now() + self.hold,
+            expired: false,
+            payment_id: None,
+            ticket,
+        })
+    }
 }
 
 /// Parts a refusal, which has changed nothing, from a failure, which may have.
-fn apart(reserved: Result<Order>) -> Result<Result<Order>> {
-    match reserved {
+fn apart(taken: Result<OrderTicket>) -> Result<Result<OrderTicket>> {
+    match taken {
         Err(error) if matches!(error.kind, Kind::Internal | Kind::Unavailable) => Err(error),
         answer => Ok(answer),
     }
-}
-
-async fn reserve(tx: &Tx, wish: &Reserve, hold: Duration, guard: Guard) -> Result<Order> {
-    let ticket = store::take(tx, guard, wish.ticket, wish.quantity).await?;
-    let amount =
-        ticket.price.times(wish.quantity).ok_or_else(|| Error::internal("an amount out of range"))?;
-    let order = Order {
-        id: OrderId::new(tx.clock()),
-        version: 0,
-        user_id: wish.user,
-        status: OrderStatus::Created,
-        reason: None,
-        quantity: wish.quantity,
-        amount,
-        expires_at: tx.clock().now() + hold,
-        expired: false,
-        payment_id: None,
-        ticket,
-    };
-    store::insert(tx, &order).await?;
-    Ok(order)
 }
 
 impl Orders {
@@ -102,18 +159,18 @@ impl Orders {
     /// # Errors
     /// 404 for an unknown ticket; 400 if it is not on sale or has not enough left.
     pub async fn reserve(&self, wish: Reserve) -> Result<Order> {
-        let patience = tokio::time::sleep(WAIT_FOR_COPY);
-        tokio::pin!(patience);
+        let deadline = Instant::now() + WAIT_FOR_COPY;
         loop {
+            let last = Instant::now() >= deadline;
             // Registered before asking, so that a copy that arrives meanwhile is not missed.
             let copied = self.0.copies.notified();
             tokio::pin!(copied);
             copied.as_mut().enable();
             match self.0.lane.submit(wish.clone()).await {
-                Err(error) if error.kind == Kind::NotFound => tokio::select! {
-                    () = copied => {}
-                    () = &mut patience => return Err(error),
-                },
+                Err(error) if error.kind == Kind::NotFound && !last => {
+                    // Or it is another process that hears of it, whose bell does not ring here.
+                    let _ = timeout_at(deadline.min(Instant::now() + LOOK), copied).await;
+                }
                 answer => return answer,
             }
         }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use contracts::{CancelReason, OrderStatus, OrderTicket, StockState, TicketState};
-use db::{Db, Tx, from_row};
+use db::{Db, Param, Tx, from_row};
+use futures_util::future::try_join;
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
 
 use crate::model::{Admission, Capacity, Cause, Figures, Order, Sale, Step};
@@ -178,19 +179,17 @@ pub async fn insert(tx: &Tx, order: &Order) -> Result<()> {
     let Order { id, user_id, quantity, amount, expires_at, ticket, .. } = order;
     let history = entry(OrderStatus::Created, tx.clock().now());
     let OrderTicket { id: ticket_id, title, price, version, seller_id } = ticket;
-    tx.execute(
-        INSERT,
-        &[id, user_id, quantity, amount, expires_at, ticket_id, title, price, version, seller_id, &history],
-    )
-    .await?;
-    tx.emit(&contracts::Event::OrderCreated(order.state(None))).await
+    let row: [&dyn Param; 11] =
+        [id, user_id, quantity, amount, expires_at, ticket_id, title, price, version, seller_id, &history];
+    let event = contracts::Event::OrderCreated(order.state(None));
+    try_join(tx.execute(INSERT, &row), tx.emit(&event)).await.map(drop)
 }
 
 /// Lets `cause` happen to an order: the one way in which an order changes. Answers the order afterwards
 /// if anything followed from it.
 ///
 /// # Errors
-/// `Unavailable` if the order changed under our hands; try again then.
+/// Contended if the order changed under our hands; the transaction is run again then.
 pub async fn advance(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Order>> {
     let Some(step) = step(tx, order, cause).await? else { return Ok(None) };
     let Step { next, capacity, admits, .. } = &step;
@@ -202,7 +201,7 @@ pub async fn advance(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Orde
         )
         .await?;
     if advanced != 1 {
-        return Err(Error::unavailable("the order changed meanwhile"));
+        return Err(Error::contended("the order changed meanwhile"));
     }
     if *capacity == Capacity::Release {
         tx.execute(RELEASE, &[&next.ticket.id, &next.quantity]).await?;

@@ -1,6 +1,5 @@
 //! The JSON calls of payments (contract, Payments).
 
-use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -9,13 +8,13 @@ use contracts::PaymentStatus;
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result};
 use serde::Serialize;
 use serde_json::json;
-use web::{Answer, Fields, Paging, PathId, Post, RawBody, Session};
+use web::{Answer, Fields, Paging, PathId, Post, RawBody, Routes, Session};
 
 use crate::Payments;
 use crate::model::Payment;
 
-pub(crate) fn routes() -> Router<Payments> {
-    Router::new()
+pub(crate) fn routes() -> Routes<Payments> {
+    Routes::new()
         .route("/api/payments", get(list).post(create))
         .route("/api/payments/{id}/refund", post(refund))
         .route("/api/payments/webhook", post(webhook))

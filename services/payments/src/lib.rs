@@ -20,11 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::events::Subscription;
-use axum::Router;
 use db::{Db, Migration, Tx};
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, UserId};
 use tokio::sync::Notify;
-use web::Web;
+use web::{Routes, Web};
 
 pub use gateway::{Card, Gateway, StripeConfig, StripeGateway, TestGateway};
 pub use model::{Order, Payment};
@@ -92,8 +91,13 @@ impl Payments {
     }
 
     /// Its JSON calls, and what forms post.
-    pub fn routes(&self) -> Router {
-        api::routes().merge(pages::routes()).with_state(self.clone())
+    pub fn routes(&self) -> Routes {
+        routes().with_state(self.clone())
+    }
+
+    /// The paths of [`Payments::routes`], for a proxy's table. Nothing has to be open for that.
+    pub fn paths() -> Vec<&'static str> {
+        routes().paths().to_vec()
     }
 
     /// What it hears.
@@ -151,6 +155,10 @@ impl Payments {
         let inner = Arc::clone(&self.0);
         tx.after_commit(move || bell(&inner).notify_one());
     }
+}
+
+fn routes() -> Routes<Payments> {
+    api::routes().merge(pages::routes())
 }
 
 #[cfg(test)]

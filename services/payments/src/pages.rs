@@ -1,19 +1,18 @@
 //! What the forms of other pages post here. Payments has no page of its own: it leads back to the
 //! order, or to the sales, with a word about what went wrong.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use contracts::{CancelReason, PaymentStatus};
 use kernel::{Error, Kind, OrderId, PaymentId, Result};
-use web::{Form, PageSession, PathId, see_other};
+use web::{Form, PageSession, PathId, Routes, see_other};
 
 use crate::Payments;
 use crate::api::wish;
 
-pub(crate) fn routes() -> Router<Payments> {
-    Router::new().route("/payments", post(pay)).route("/payments/{id}/refund", post(refund))
+pub(crate) fn routes() -> Routes<Payments> {
+    Routes::new().route("/payments", post(pay)).route("/payments/{id}/refund", post(refund))
 }
 
 async fn pay(

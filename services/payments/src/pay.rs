@@ -11,7 +11,7 @@ use kernel::{Error, OrderId, PaymentId, Result, UserId};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
-use web::Problem;
+use web::{FirstAtWork, Problem};
 
 use crate::gateway::Outcome;
 use crate::model::{Order, Payment, Refusal, in_progress};
@@ -61,7 +61,7 @@ impl Payments {
             if let Some(key) = key
                 && !tx.remember(key, None).await?
             {
-                return Err(Error::unavailable("another process is at work on this idempotency key"));
+                return Err(Error::unavailable("this idempotency key is taken").because(FirstAtWork));
             }
             let order = store::order_in(&tx, order_id).await?.ok_or_else(Error::not_found)?;
             let now = tx.clock().now();

@@ -1,6 +1,5 @@
 //! The JSON calls of tickets (contract, Tickets).
 
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Query, State};
 use axum::http::StatusCode;
@@ -8,13 +7,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kernel::{Error, Instant, Money, OrderId, Result, TicketId, UserId, VideoId};
 use serde::{Deserialize, Serialize};
-use web::{Answer, Json, MaybeSession, Paging, PathId, Post, Session};
+use web::{Answer, Json, MaybeSession, Paging, PathId, Post, Routes, Session};
 
 use crate::model::{Draft, Ticket};
 use crate::{Tickets, store};
 
-pub(crate) fn routes() -> Router<Tickets> {
-    Router::new()
+pub(crate) fn routes() -> Routes<Tickets> {
+    Routes::new()
         .route("/api/tickets", get(list).post(create))
         .route("/api/tickets/{id}", get(show).put(edit).delete(withdraw))
 }

@@ -15,9 +15,8 @@ pub mod verify;
 use std::sync::Arc;
 
 use ::events::Subscription;
-use axum::Router;
 use db::{Db, Migration};
-use web::Web;
+use web::{Routes, Web};
 
 pub use model::{Draft, Ticket};
 
@@ -41,12 +40,21 @@ impl Tickets {
     }
 
     /// Its JSON calls and pages.
-    pub fn routes(&self) -> Router {
-        api::routes().merge(pages::routes()).with_state(self.clone())
+    pub fn routes(&self) -> Routes {
+        routes().with_state(self.clone())
+    }
+
+    /// The paths of [`Tickets::routes`], for a proxy's table. Nothing has to be open for that.
+    pub fn paths() -> Vec<&'static str> {
+        routes().paths().to_vec()
     }
 
     /// What it hears.
     pub fn subscription(&self) -> Subscription {
         Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
     }
+}
+
+fn routes() -> Routes<Tickets> {
+    api::routes().merge(pages::routes())
 }

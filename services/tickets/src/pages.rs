@@ -4,14 +4,14 @@ mod view;
 
 use std::collections::HashMap;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use kernel::{Error, Kind, Result, TicketId};
 use serde::Serialize;
 use web::{
-    Answer, Form, FormView, MaybeSession, Page, PageSession, Paging, PathId, Problem, Session, see_other,
+    Answer, Form, FormView, MaybeSession, Page, PageSession, Paging, PathId, Problem, Routes, Session,
+    see_other,
 };
 
 use crate::Tickets;
@@ -22,8 +22,8 @@ use view::{HomePage, MinePage, Row, SellPage, Shown, TicketPage};
 /// How many tickets a page of a list shows.
 const PER_PAGE: usize = 50;
 
-pub(crate) fn routes() -> Router<Tickets> {
-    Router::new()
+pub(crate) fn routes() -> Routes<Tickets> {
+    Routes::new()
         .route("/", get(home))
         .route("/tickets/new", get(sell).post(list))
         .route("/tickets/mine", get(mine))

@@ -73,7 +73,7 @@ pub async fn insert(tx: &Tx, ticket: &Ticket) -> Result<()> {
 /// Writes a ticket's next version and announces it.
 ///
 /// # Errors
-/// `Unavailable` if the ticket changed under our hands; try again then.
+/// Contended if the ticket changed under our hands; the transaction is run again then.
 pub async fn update(tx: &Tx, next: &Ticket) -> Result<()> {
     let Ticket {
         id,
@@ -95,7 +95,7 @@ pub async fn update(tx: &Tx, next: &Ticket) -> Result<()> {
         )
         .await?;
     if updated != 1 {
-        return Err(Error::unavailable("the ticket changed meanwhile"));
+        return Err(Error::contended("the ticket changed meanwhile"));
     }
     tx.emit(&Event::TicketUpdated(next.state())).await
 }

@@ -7,11 +7,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
 use contracts::{Event, OrderState, OrderStatus, OrderTicket, Role};
-use db::Db;
+use db::{Db, Location};
+use engines::Home;
 use http_body_util::BodyExt as _;
 use kernel::{Clock, Instant, OrderId, SessionId, TicketId, UserId};
 use serde_json::Value;
-use tempfile::TempDir;
 use tower::ServiceExt as _;
 use web::{Config, Session, Web};
 
@@ -19,7 +19,7 @@ use crate::{MIGRATIONS, Tickets};
 
 /// The service on a database of its own, with two people.
 pub(crate) struct House {
-    _dir: TempDir,
+    _home: Home,
     pub clock: Clock,
     pub db: Db,
     pub tickets: Tickets,
@@ -56,10 +56,11 @@ impl Reply {
 
 impl House {
     pub async fn new() -> Self {
-        let dir = TempDir::new().unwrap();
+        let home = Home::new().await;
         let clock = Clock::manual(Instant::from_millis(1_800_000_000_000));
         let web = Web::new(Config { clock: clock.clone(), ..Config::default() });
-        let db = Db::open_sqlite(&dir.path().join("tickets.db"), "tickets", clock.clone()).unwrap();
+        let db = Db::open(&Location::new(home.url(), home.directory(), "tickets"), "tickets", clock.clone())
+            .unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
         let tickets = Tickets::new(db.clone(), web.clone());
         let app = web::stack(tickets.routes(), &web);
@@ -70,7 +71,7 @@ impl House {
             format!("session={}", web.sessions().issue(&session).unwrap())
         };
         let (seller, buyer) = (cookie(), cookie());
-        Self { _dir: dir, clock, db, tickets, app, seller, buyer }
+        Self { _home: home, clock, db, tickets, app, seller, buyer }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
@@ -140,7 +141,7 @@ impl House {
 
     /// Subjects and versions of all that was announced.
     pub async fn announced(&self) -> Vec<(&'static str, i64)> {
-        let recorded = self.db.outbox_after(self.db.outbox_position().await.unwrap(), 1000).await.unwrap();
+        let recorded = self.db.outbox_waiting(1000).await.unwrap();
         let events = recorded.iter().map(|r| serde_json::from_str::<Event>(&r.payload).unwrap());
         events.map(|event| (event.subject(), event.version())).collect()
     }

@@ -9,7 +9,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, ErrorCode, OpenFlags};
 
 use crate::value::Cells;
-use crate::{FromRow, Param, Row, Value};
+use crate::{FromRow, Param, Row, Value, statements};
 
 /// More statements than any service has; all of them stay prepared.
 const STATEMENTS: usize = 256;
@@ -46,7 +46,10 @@ impl Connection {
     /// To SQLite `$2` is a name, numbered by first appearance; `?2` is the second parameter.
     fn prepare(&mut self, sql: &'static str) -> Result<CachedStatement<'_>> {
         let Self { raw, translated } = self;
-        let text = translated.entry(sql).or_insert_with(|| sql.replace('$', "?"));
+        let text = translated.entry(sql).or_insert_with(|| {
+            statements::executed("sqlite", sql);
+            sql.replace('$', "?")
+        });
         raw.prepare_cached(text).map_err(named)
     }
 

@@ -52,7 +52,7 @@ async fn found(dir: &TempDir) -> BTreeSet<i64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let (dir, db) = database().await;
-    let Engine::Sqlite(sqlite) = &db.engine;
+    let Engine::Sqlite(sqlite) = &db.engine else { unreachable!() };
     sqlite.writer().await.connection.raw.execute_batch("PRAGMA max_page_count = 60").unwrap();
     let acknowledged = crowd(&db, 400, 1_000).await;
     assert!(acknowledged.len() > 10 && acknowledged.len() < 400, "{} fitted", acknowledged.len());
@@ -68,7 +68,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
 async fn a_failed_commit_acknowledges_nobody() {
     static FAIL: AtomicBool = AtomicBool::new(true);
     let (dir, db) = database().await;
-    let Engine::Sqlite(sqlite) = &db.engine;
+    let Engine::Sqlite(sqlite) = &db.engine else { unreachable!() };
     // SQLite turns this COMMIT into a ROLLBACK and answers with an error, as it does when the disk fails.
     sqlite.writer().await.connection.raw.commit_hook(Some(|| FAIL.load(Ordering::SeqCst))).unwrap();
     assert_eq!(crowd(&db, 50, 10).await, BTreeSet::new());
@@ -82,7 +82,7 @@ async fn a_failed_commit_acknowledges_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_ends_under_its_group_fails_the_whole_group() {
     let (dir, db) = database().await;
-    let Engine::Sqlite(sqlite) = &db.engine;
+    let Engine::Sqlite(sqlite) = &db.engine else { unreachable!() };
     // Hold the lock so that the jobs below queue up and share one group.
     let held = sqlite.writer().await;
     let insert = |id: i64| {

@@ -25,6 +25,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use self::readers::Readers;
 pub use self::snapshot::snapshot;
 pub(crate) use self::writer::Writer;
+use crate::tx::Handle;
 use crate::{FromRow, Param, Shared, Tx, Value};
 
 pub(crate) struct Sqlite {
@@ -79,9 +80,11 @@ impl Sqlite {
             // A full channel means that the committer has been called already.
             let _ = self.wake.try_send(());
         }
-        let tx = Tx::new(writer, Arc::clone(shared));
+        let tx = Tx::new(Handle::Sqlite(writer), Arc::clone(shared));
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll_once(f(tx.clone()))));
-        let (mut writer, after) = tx.end()?;
+        let (Handle::Sqlite(mut writer), after) = tx.end()? else {
+            return Err(Error::internal("a transaction changed its engine"));
+        };
         match outcome {
             Ok(Ok(value)) => Ok((value, writer.keep_job(after)?)),
             Ok(Err(error)) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kernel::{Error, Result};
 use rusqlite::backup::Backup;
 
+use super::Sqlite;
 use super::connection::{Connection, named};
 use crate::{Db, Engine};
 
@@ -14,11 +15,11 @@ use crate::{Db, Engine};
 /// installation without a server is its own writer, so this holds for it too.
 ///
 /// # Errors
-/// As the engine says.
+/// `Invalid` for a database on a server; else as the engine says.
 pub async fn snapshot(copies: &[(Db, PathBuf)]) -> Result<()> {
     let mut writers = Vec::new();
     for (db, _) in copies {
-        let Engine::Sqlite(sqlite) = &db.engine;
+        let sqlite = embedded(db)?;
         let mut writer = sqlite.writer().await;
         // What has run in the open group is part of the moment.
         writer.settle();
@@ -26,7 +27,7 @@ pub async fn snapshot(copies: &[(Db, PathBuf)]) -> Result<()> {
     }
     let mut sources = Vec::new();
     for (db, to) in copies {
-        let Engine::Sqlite(sqlite) = &db.engine;
+        let sqlite = embedded(db)?;
         let source = Connection::open(sqlite.path(), false)?.raw;
         // The first read fixes what this connection sees from now on.
         source.execute_batch("BEGIN; SELECT COUNT(*) FROM sqlite_schema").map_err(named)?;
@@ -36,6 +37,15 @@ pub async fn snapshot(copies: &[(Db, PathBuf)]) -> Result<()> {
     tokio::task::spawn_blocking(move || sources.into_iter().try_for_each(|(source, to)| copy(&source, &to)))
         .await
         .map_err(|e| Error::internal("a copy stopped").because(e))?
+}
+
+fn embedded(db: &Db) -> Result<&Sqlite> {
+    match &db.engine {
+        Engine::Sqlite(sqlite) => Ok(sqlite),
+        Engine::Postgres(_) => {
+            Err(Error::invalid("a database on a server is copied by the server's own means, e.g. pg_dump"))
+        }
+    }
 }
 
 fn copy(source: &rusqlite::Connection, to: &std::path::Path) -> Result<()> {

@@ -36,15 +36,9 @@ impl Group {
         let mut bells: Vec<Arc<Notify>> = Vec::new();
         for job in self.waiting {
             if self.fate.is_ok() {
-                for call in job.after.calls {
-                    // It runs on the committer, which has others to answer.
-                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err() {
-                        tracing::error!("what was to follow a commit panicked");
-                    }
-                }
-                if let Some(bell) =
-                    job.after.outbox.filter(|b| !bells.iter().any(|known| Arc::ptr_eq(known, b)))
-                {
+                let After { calls, outbox } = job.after;
+                After { calls, outbox: None }.run();
+                if let Some(bell) = outbox.filter(|b| !bells.iter().any(|known| Arc::ptr_eq(known, b))) {
                     bells.push(bell);
                 }
             }

@@ -4,10 +4,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
 use contracts::Role;
+use db::Location;
+use engines::Home;
 use kernel::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tempfile::TempDir;
 
 /// A handler with a database of its own; counts how often it acted.
 #[derive(Clone)]
@@ -29,6 +30,36 @@ impl House {
             Some("broken") => Err(Error::internal("broken")),
             Some("sold out") => Err(Error::invalid("Ticket is already reserved")),
             Some("declined") => Err(Error::new(Kind::Declined, "Your card was declined")),
+            Some("too late") => {
+                // Meanwhile another process is done.
+                let stored = StoredAnswer { status: 201, body: "7".to_owned() };
+                self.db.remember(&key.unwrap(), &stored).await?;
+                Err(Error::unavailable("the key is in use"))
+            }
+            Some("meanwhile") => {
+                // Another process has begun.
+                let key = &key.unwrap();
+                self.db.write(|tx| async move { tx.remember(key, None).await }).await?;
+                Err(Error::unavailable("the key is in use").because(FirstAtWork))
+            }
+            Some("begun") => {
+                let key = &key.unwrap();
+                self.db.write(|tx| async move { tx.remember(key, None).await }).await?;
+                Err(Error::unavailable("the gateway is silent"))
+            }
+            Some("at once") => {
+                // As orders does: key, effect and answer are one transaction.
+                let key = &key.unwrap();
+                let stored = &StoredAnswer { status: 201, body: act.to_string() };
+                let taken = |tx: db::Tx| async move {
+                    if !tx.remember(key, None).await? {
+                        return Err(Error::unavailable("the key is in use"));
+                    }
+                    tx.answer(&key.scope, &key.key, stored).await
+                };
+                self.db.write(taken).await?;
+                Ok(Answer::created(&act))
+            }
             Some("by itself") => {
                 let stored = StoredAnswer { status: 201, body: format!(r#"{{"stored":{act}}}"#) };
                 self.db.remember(&key.unwrap(), &stored).await?;
@@ -44,25 +75,26 @@ async fn buy(State(house): State<House>, session: Session, request: Post) -> Res
     request.once(&db, &session, "POST /buy", |fields, key| house.act(fields, key)).await
 }
 
+#[derive(Clone)]
 struct Setup {
     app: Router,
     house: House,
     web: Web,
     clock: Clock,
     token: String,
-    _dir: TempDir,
+    _home: Arc<Home>,
 }
 
 async fn setup() -> Setup {
     let (web, clock) = web();
-    let dir = TempDir::new().unwrap();
-    let db = Db::open_sqlite(&dir.path().join("house.db"), "house", clock.clone()).unwrap();
+    let home = Home::new().await;
+    let db = Db::open(&Location::new(home.url(), home.directory(), "house"), "house", clock.clone()).unwrap();
     db.migrate(&[]).await.unwrap();
     let house = House { db, acts: Arc::default() };
     let router =
         Router::new().route("/buy", post(buy)).route("/buy/{id}", post(buy)).with_state(house.clone());
     let token = web.sessions().issue(&session(&web, Role::User)).unwrap();
-    Setup { app: served(router, &web), house, web, clock, token, _dir: dir }
+    Setup { app: served(router, &web), house, web, clock, token, _home: Arc::new(home) }
 }
 
 impl Setup {
@@ -195,25 +227,91 @@ async fn who_is_not_signed_in_is_told_so_first() {
     assert_eq!(response.status(), 401);
 }
 
+/// The key `k` of the request that wants `how`.
+fn key(t: &Setup, how: &str) -> IdempotencyKey {
+    let user = t.web.sessions().verify(&t.token).unwrap().user;
+    let body = format!(r#"{{"how":"{how}"}}"#);
+    let fingerprint = fingerprint("/buy", body.as_bytes());
+    IdempotencyKey { scope: format!("{user} POST /buy"), key: "k".to_owned(), fingerprint }
+}
+
+/// What another process does when it is done with `key`.
+async fn answer_elsewhere(t: &Setup, key: &IdempotencyKey) {
+    let stored = &StoredAnswer { status: 201, body: "7".to_owned() };
+    t.house.db.write(|tx| async move { tx.answer(&key.scope, &key.key, stored).await }).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_at_work_elsewhere_is_waited_for() {
     let t = Arc::new(setup().await);
-    let user = t.web.sessions().verify(&t.token).unwrap().user;
-    let key = IdempotencyKey {
-        scope: format!("{user} POST /buy"),
-        key: "k".to_owned(),
-        fingerprint: fingerprint("/buy", br#"{"how":"well"}"#),
-    };
-    let begun = &key;
-    assert!(t.house.db.write(|tx| async move { tx.remember(begun, None).await }).await.unwrap());
+    let key = &key(&t, "well");
+    assert!(t.house.db.write(|tx| async move { tx.remember(key, None).await }).await.unwrap());
     let waiting = tokio::spawn({
         let t = Arc::clone(&t);
         async move { t.send("/buy", "k", "well").await }
     });
     tokio::time::sleep(LOOK).await;
     assert!(!waiting.is_finished());
-    let stored = &StoredAnswer { status: 201, body: "7".to_owned() };
-    t.house.db.write(|tx| async move { tx.answer(&begun.scope, &begun.key, stored).await }).await.unwrap();
+    answer_elsewhere(&t, key).await;
     assert_eq!(waiting.await.unwrap(), (201, "7".to_owned(), true));
     assert_eq!(t.acts(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_began_elsewhere_after_the_look_is_waited_for_as_well() {
+    let t = Arc::new(setup().await);
+    let key = &key(&t, "meanwhile");
+    let waiting = tokio::spawn({
+        let t = Arc::clone(&t);
+        async move { t.send("/buy", "k", "meanwhile").await }
+    });
+    let began = std::time::Instant::now();
+    while t.house.db.recall(key).await.unwrap() != Recall::Running {
+        assert!(began.elapsed() < PATIENCE, "the act does not begin");
+        tokio::task::yield_now().await;
+    }
+    answer_elsewhere(&t, key).await;
+    assert_eq!(waiting.await.unwrap(), (201, "7".to_owned(), true));
+    assert_eq!(t.acts(), 1, "which found the key taken");
+}
+
+/// The other process has the same key and database, and turns of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_crowd_with_one_key_at_two_processes_acts_once() {
+    let t = setup().await;
+    let (web, _) = web();
+    let routes = Router::new().route("/buy", post(buy)).with_state(t.house.clone());
+    let there = Setup { app: served(routes, &web), web, ..t.clone() };
+    let tasks: Vec<_> = (0..50)
+        .map(|n| {
+            let at = if n % 2 == 0 { t.clone() } else { there.clone() };
+            tokio::spawn(async move { at.send("/buy", "k", "at once").await })
+        })
+        .collect();
+    let (mut fresh, mut bodies) = (0, Vec::new());
+    for task in tasks {
+        let (status, body, replayed) = task.await.unwrap();
+        assert_eq!(status, 201, "{body}");
+        fresh += usize::from(!replayed);
+        bodies.push(body);
+    }
+    bodies.dedup();
+    assert_eq!((fresh, bodies.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn one_that_was_answered_elsewhere_after_the_look_is_replayed() {
+    let t = setup().await;
+    assert_eq!(t.send("/buy", "k", "too late").await, (201, "7".to_owned(), true));
+    assert_eq!(t.send("/buy", "k", "too late").await, (201, "7".to_owned(), true));
+    assert_eq!(t.acts(), 1);
+}
+
+#[tokio::test]
+async fn ones_own_work_is_not_waited_for() {
+    let t = setup().await;
+    let began = std::time::Instant::now();
+    assert_eq!(t.send("/buy", "k", "begun").await.0, 503, "the client is told at once");
+    assert!(began.elapsed() < PATIENCE);
+    assert_eq!(t.house.db.recall(&key(&t, "begun")).await.unwrap(), Recall::Running, "and may ask again");
 }

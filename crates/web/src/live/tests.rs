@@ -148,9 +148,48 @@ async fn nothing_is_kept_for_pages_that_were_closed() {
     web.changes().announce("n");
     let number = Number::new(1);
     let (one, other) = (number.page(&web), number.page(&web));
-    assert_eq!(web.changes().0.read().unwrap().len(), 1);
+    assert_eq!(web.changes().0.watched.read().unwrap().len(), 1);
     drop(one);
-    assert_eq!(web.changes().0.read().unwrap().len(), 1);
+    assert_eq!(web.changes().0.watched.read().unwrap().len(), 1);
     drop(other);
-    assert!(web.changes().0.read().unwrap().is_empty());
+    assert!(web.changes().0.watched.read().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_wakes_the_pages_of_every_process_once() {
+    let ((here, _), (there, _)) = (web(), web());
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    for (from, to) in [(&here, &there), (&there, &here)] {
+        let (sent, to) = (Arc::clone(&sent), to.changes().clone());
+        assert!(from.changes().forward_to(move |key| {
+            sent.lock().unwrap().push(key.to_owned());
+            to.hear(key);
+        }));
+    }
+    let number = Number::new(1);
+    let (mut page, mut other) = (number.page(&here), number.page(&there));
+    next(&mut page).await;
+    next(&mut other).await;
+    let began = Instant::now();
+    number.set(Ok(2));
+    here.changes().announce("n");
+    assert_eq!(next(&mut page).await.unwrap(), "data: 2\n\n");
+    assert_eq!(next(&mut other).await.unwrap(), "data: 2\n\n");
+    assert!(began.elapsed() < PACE * 2, "neither waited for its heartbeat");
+    there.changes().announce("nobody looks at it there");
+    assert_eq!(*sent.lock().unwrap(), ["n", "nobody looks at it there"], "what was heard goes no further");
+}
+
+#[test]
+fn the_first_forwarder_stays() {
+    let changes = Changes::default();
+    let forwarded = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&forwarded);
+    assert!(changes.forward_to(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+    }));
+    assert!(!changes.clone().forward_to(|_| panic!("the second one is never called")));
+    changes.announce("n");
+    changes.hear("n");
+    assert_eq!(forwarded.load(Ordering::SeqCst), 1);
 }

@@ -2,7 +2,6 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // each test file uses its part
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use accounts::{Accounts, Limits, MIGRATIONS, NewUser};
@@ -11,16 +10,16 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, header};
 use contracts::{Event, Role};
-use db::Db;
+use db::{Db, Location};
+use engines::Home;
 use http_body_util::BodyExt as _;
 use kernel::{Clock, Instant};
 use serde_json::Value;
-use tempfile::TempDir;
 use tower::ServiceExt as _;
 use web::{Config, Web};
 
 pub struct House {
-    pub dir: TempDir,
+    pub home: Home,
     pub clock: Clock,
     pub web: Web,
     pub db: Db,
@@ -60,12 +59,13 @@ pub fn a_web(clock: &Clock) -> Web {
         secure_cookies: false,
         currency: "usd".into(),
         public_url: None,
-        body_limit: 64 * 1024,
+        ..Config::default()
     })
 }
 
-pub async fn a_database(path: &Path, clock: &Clock) -> Db {
-    let db = Db::open_sqlite(path, "accounts", clock.clone()).unwrap();
+pub async fn a_database(home: &Home, clock: &Clock) -> Db {
+    let location = Location::new(home.url(), home.directory(), "accounts");
+    let db = Db::open(&location, "accounts", clock.clone()).unwrap();
     db.migrate(MIGRATIONS).await.unwrap();
     db
 }
@@ -76,13 +76,13 @@ impl House {
     }
 
     pub async fn with(limits: Limits) -> Self {
-        let dir = TempDir::new().unwrap();
+        let home = Home::new().await;
         let clock = Clock::manual(Instant::from_millis(1_800_000_000_500));
         let web = a_web(&clock);
-        let db = a_database(&dir.path().join("accounts.db"), &clock).await;
+        let db = a_database(&home, &clock).await;
         let accounts = Accounts::new(db.clone(), web.clone(), &limits);
         let app = web::stack(accounts.routes(), &web);
-        Self { dir, clock, web, db, accounts, app }
+        Self { home, clock, web, db, accounts, app }
     }
 
     /// A request with a bearer token, if it is not empty, and a JSON body, if it is not null.
@@ -149,7 +149,7 @@ impl House {
     }
 
     pub async fn events(&self) -> Vec<Event> {
-        let recorded = self.db.outbox_after(self.db.outbox_position().await.unwrap(), 10_000).await.unwrap();
+        let recorded = self.db.outbox_waiting(10_000).await.unwrap();
         recorded.iter().map(|r| serde_json::from_str(&r.payload).unwrap()).collect()
     }
 

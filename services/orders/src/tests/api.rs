@@ -73,6 +73,20 @@ async fn a_ticket_that_arrives_meanwhile_is_waited_for() {
     reserved.order();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_another_process_hears_of_is_waited_for_too() {
+    let house = House::new().await;
+    let another = Orders::new(house.db.clone(), house.web.clone(), Settings::default());
+    let ticket = house.ticket_of(1);
+    let hear = async {
+        // Later than the first look, so that it takes another.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        house.heard_by(&another, Event::TicketCreated(ticket.clone())).await;
+    };
+    let (reserved, ()) = tokio::join!(house.reserve(ticket.id, 1), hear);
+    reserved.order();
+}
+
 #[tokio::test]
 async fn checks_come_in_their_order() {
     let house = House::new().await;
@@ -126,7 +140,7 @@ async fn a_paid_order_is_refunded_once_unless_it_was_used() {
     for _ in 0..2 {
         assert_eq!(house.delete(Some(&house.buyer), &format!("/api/orders/{order}")).await.status, 204);
     }
-    let published = house.db.outbox_after(house.db.outbox_position().await.unwrap(), 1000).await.unwrap();
+    let published = house.db.outbox_waiting(1000).await.unwrap();
     let refunds = published.iter().filter(|r| r.payload.contains("\"refund\":")).count();
     assert_eq!(refunds, 1);
     assert!(published.iter().any(|r| r.payload.contains(&format!("\"refund\":\"{}\"", payment.id))));

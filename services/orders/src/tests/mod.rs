@@ -10,17 +10,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use contracts::{Event, ExpirationState, PaymentState, PaymentStatus, Role, TicketState};
-use db::{Db, Recorded};
+use db::{Db, Location, Recorded};
+use engines::Home;
 use kernel::{Clock, EventId, Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tower::ServiceExt as _;
 use web::{Config, Session, Web};
 
 use crate::{MIGRATIONS, Orders, Settings, verify};
 
 struct House {
-    _dir: TempDir,
+    _home: Home,
     clock: Clock,
     web: Web,
     db: Db,
@@ -54,15 +54,16 @@ impl Reply {
 
 impl House {
     async fn new() -> Self {
-        let dir = TempDir::new().unwrap();
+        let home = Home::new().await;
         let clock = Clock::manual(Instant::from_millis(1_760_000_000_000));
         let web = Web::new(Config { clock: clock.clone(), ..Config::default() });
-        let db = Db::open_sqlite(&dir.path().join("orders.db"), "orders", clock.clone()).unwrap();
+        let db = Db::open(&Location::new(home.url(), home.directory(), "orders"), "orders", clock.clone())
+            .unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
         let orders = Orders::new(db.clone(), web.clone(), Settings::default());
         let app = web::stack(orders.routes(), &web);
         let (buyer, seller) = (session(&clock, Role::User), session(&clock, Role::User));
-        Self { _dir: dir, clock, web, db, orders, app, buyer, seller }
+        Self { _home: home, clock, web, db, orders, app, buyer, seller }
     }
 
     fn stranger(&self) -> Session {
@@ -98,6 +99,10 @@ impl House {
     }
 
     async fn hear(&self, event: Event) {
+        self.heard_by(&self.orders, event).await;
+    }
+
+    async fn heard_by(&self, orders: &Orders, event: Event) {
         let recorded = Recorded {
             seq: 0,
             id: EventId::new(&self.clock),
@@ -107,7 +112,7 @@ impl House {
             payload: serde_json::to_string(&event).unwrap(),
             occurred_at: self.clock.now(),
         };
-        Bus::local(vec![self.orders.subscription()]).publish(vec![recorded]).await.unwrap();
+        Bus::local(vec![orders.subscription()]).publish(vec![recorded]).await.unwrap();
     }
 
     async fn hold_ends(&self, order_id: OrderId) {

@@ -1,10 +1,8 @@
 //! The test gateway's books: a database of their own, committed apart from the payments', so that a
 //! crash between the two is a real one. All of its SQL is here.
 
-use std::path::Path;
-
 use db::{Db, Migration, from_row};
-use kernel::{Clock, Error, Money, PaymentId, Result};
+use kernel::{Error, Money, PaymentId, Result};
 
 use super::{Attempt, Outcome};
 use crate::model::Refusal;
@@ -63,8 +61,7 @@ impl Ledger {
         &self.0
     }
 
-    pub(super) async fn open(path: &Path, clock: Clock) -> Result<Self> {
-        let db = Db::open_sqlite(path, "gateway", clock)?;
+    pub(super) async fn open(db: Db) -> Result<Self> {
         db.migrate(MIGRATIONS).await?;
         Ok(Self(db))
     }

@@ -1,11 +1,10 @@
 //! The gateway that is built in: takes Stripe's test tokens, keeps books of its own, and never leaves
 //! the process. Tests can make it slow, deaf or absent by its [`Rehearsal`]; no setting can.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kernel::{Clock, Error, PaymentId, Result};
+use kernel::{Error, PaymentId, Result};
 use tokio::sync::Semaphore;
 
 use super::ledger::Ledger;
@@ -75,12 +74,12 @@ impl TestGateway {
         self.ledger.db()
     }
 
-    /// Opens (and makes, where absent) its books at `path`.
+    /// Opens (and makes, where absent) its books in `db`.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn open(path: &Path, clock: Clock) -> Result<Self> {
-        Ok(Self { ledger: Ledger::open(path, clock).await?, rehearsal: Arc::default() })
+    pub async fn open(db: db::Db) -> Result<Self> {
+        Ok(Self { ledger: Ledger::open(db).await?, rehearsal: Arc::default() })
     }
 
     pub(super) async fn charge(&self, attempt: Attempt<'_>, token: &str) -> Result<Outcome> {

@@ -18,10 +18,10 @@ use contracts::{
     CancelReason, Event, ExpirationState, OrderState, OrderStatus, OrderTicket, PaymentState, PaymentStatus,
     Role,
 };
-use db::{Db, IdempotencyKey, Recorded};
+use db::{Db, IdempotencyKey, Location, Recorded};
+use engines::Home;
 use kernel::{Clock, EventId, Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tower::ServiceExt as _;
 use web::{Config, Session, Web};
 
@@ -29,7 +29,7 @@ use crate::gateway::Entry;
 use crate::{Gateway, MIGRATIONS, Payments, Settings, TestGateway, verify};
 
 struct House {
-    _dir: TempDir,
+    _home: Home,
     clock: Clock,
     web: Web,
     db: Db,
@@ -63,7 +63,7 @@ impl House {
     }
 
     async fn with(settings: Settings) -> Self {
-        let dir = TempDir::new().unwrap();
+        let home = Home::new().await;
         let clock = Clock::manual(Instant::from_millis(1_760_000_000_000));
         let web = Web::new(Config {
             clock: clock.clone(),
@@ -71,11 +71,18 @@ impl House {
             secure_cookies: false,
             currency: "usd".into(),
             public_url: None,
-            body_limit: 64 * 1024,
+            ..Config::default()
         });
-        let db = Db::open_sqlite(&dir.path().join("payments.db"), "payments", clock.clone()).unwrap();
+        let db =
+            Db::open(&Location::new(home.url(), home.directory(), "payments"), "payments", clock.clone())
+                .unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
-        let test = TestGateway::open(&dir.path().join("gateway.db"), clock.clone()).await.unwrap();
+        let test = TestGateway::open(
+            Db::open(&Location::new(home.url(), home.directory(), "gateway"), "gateway", clock.clone())
+                .unwrap(),
+        )
+        .await
+        .unwrap();
         let payments = Payments::new(db.clone(), web.clone(), Gateway::Test(test.clone()), settings);
         let app = web::stack(payments.routes(), &web);
         let session = |role| Session {
@@ -85,7 +92,7 @@ impl House {
             expires_at: clock.now() + web::SESSION_LIFETIME,
         };
         let (buyer, seller) = (session(Role::User), session(Role::User));
-        Self { _dir: dir, clock, web, db, test, payments, app, buyer, seller }
+        Self { _home: home, clock, web, db, test, payments, app, buyer, seller }
     }
 
     fn session(&self, role: Role) -> Session {
@@ -220,7 +227,7 @@ impl House {
 
     /// What was published about a payment.
     async fn published(&self, id: PaymentId) -> Vec<PaymentState> {
-        let all = self.db.outbox_after(self.db.outbox_position().await.unwrap(), 1000).await.unwrap();
+        let all = self.db.outbox_waiting(1000).await.unwrap();
         let states = all.iter().filter_map(|r| match serde_json::from_str(&r.payload).unwrap() {
             Event::PaymentCreated(state) => {
                 assert_eq!((r.subject.as_str(), state.version), ("payment:created", 0));

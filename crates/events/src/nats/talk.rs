@@ -1,0 +1,179 @@
+//! What processes say to each other beside the events in the streams: by core NATS, at most once, to
+//! whoever listens now.
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap, RequestErrorKind, Subscriber};
+use contracts::Event;
+use futures_util::StreamExt as _;
+use kernel::{Error, Result};
+use tokio::sync::mpsc;
+
+use super::{ANSWER, Nats, away};
+
+/// Messages that wait for a slow listener; then the connection waits, and at last the server drops some.
+const WAITING: usize = 1024;
+/// Says that an answer is an error, and what it is.
+const FAILED: &str = "Marquee-Failed";
+
+/// A broadcast on its way out: its subject and its text.
+pub(super) type Outgoing = (String, String);
+
+/// Sends what is broadcast, until the connection ends.
+pub(super) async fn send_all(client: Client, mut queue: mpsc::Receiver<Outgoing>) {
+    while let Some((subject, payload)) = queue.recv().await {
+        let sent = tokio::time::timeout(ANSWER, client.publish(subject, payload.into())).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            metrics::counter!("broadcasts_dropped_total").increment(1);
+        }
+    }
+}
+
+impl Nats {
+    /// Tells all processes that [listen](Nats::listen) for `topic` (letters, digits and `-`), this one
+    /// included. At most once: it is dropped if NATS is away or too much waits already, and nobody
+    /// is told. Never blocks.
+    pub fn broadcast(&self, topic: &str, payload: &str) {
+        let message = (self.live_subject(topic), payload.to_owned());
+        // What would wait for a connection would be said too late.
+        if !self.is_connected() || self.0.outgoing.try_send(message).is_err() {
+            metrics::counter!("broadcasts_dropped_total").increment(1);
+        }
+    }
+
+    /// Hears what is [broadcast](Nats::broadcast) on `topic` from now on, through every reconnection.
+    ///
+    /// # Errors
+    /// `Unavailable` if the connection has ended.
+    pub async fn listen(&self, topic: &str) -> Result<mpsc::Receiver<String>> {
+        let heard = self.0.client.subscribe(self.live_subject(topic)).await.map_err(away)?;
+        Ok(self.forward(heard, |message| String::from_utf8(message.payload.into()).ok()))
+    }
+
+    /// Hears the events of one subject live, in every process and without any memory: only while the connection
+    /// stands, and whatever else becomes of the event. An event may come more than once.
+    ///
+    /// # Errors
+    /// `Unavailable` if the connection has ended.
+    pub async fn hear(&self, service: &str, subject: &str) -> Result<mpsc::Receiver<Event>> {
+        let subject = format!("{}.{service}.*.{subject}", self.settings().prefix);
+        let heard = self.0.client.subscribe(subject).await.map_err(away)?;
+        Ok(self.forward(heard, |message| serde_json::from_slice(&message.payload).ok()))
+    }
+
+    /// Asks whoever [answers](Nats::answer) on `topic`, for at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable` if nobody answers in time, or the answer is an error.
+    pub async fn ask(&self, topic: &str, payload: &str, limit: Duration) -> Result<String> {
+        let request = async_nats::Request::new().payload(payload.to_owned().into()).timeout(Some(limit));
+        // The limit holds as well while the question waits for a connection.
+        let asked = self.0.client.send_request(self.ask_subject(topic), request);
+        let answer = tokio::time::timeout(limit, asked)
+            .await
+            .map_err(|e| Error::unavailable("nobody answers in time").because(e))?
+            .map_err(|e| match e.kind() {
+                RequestErrorKind::NoResponders => Error::unavailable("nobody is there to answer"),
+                _ => away(e),
+            })?;
+        if answer.headers.is_some_and(|headers| headers.get(FAILED).is_some()) {
+            return Err(Error::unavailable("whoever was asked cannot answer now"));
+        }
+        String::from_utf8(answer.payload.into())
+            .map_err(|e| Error::unavailable("an answer cannot be read").because(e))
+    }
+
+    /// Answers what is [asked](Nats::ask) on `topic`, one question after the other, for as long as the connection
+    /// lives. Where several processes answer, each question goes to one of them. An answer is at most as long as
+    /// a message may be, a mebibyte unless the server says otherwise.
+    ///
+    /// # Errors
+    /// `Unavailable` if the connection has ended.
+    pub async fn answer<F, Fut>(&self, topic: &str, handler: F) -> Result<()>
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String>> + Send,
+    {
+        let group = self.settings().prefix.clone();
+        let mut asked = self.0.client.queue_subscribe(self.ask_subject(topic), group).await.map_err(away)?;
+        let client = self.0.client.clone();
+        tokio::spawn(self.0.stop.clone().run_until_cancelled_owned(async move {
+            while let Some(question) = asked.next().await {
+                let (Some(reply), Ok(text)) = (question.reply, String::from_utf8(question.payload.into()))
+                else {
+                    continue;
+                };
+                let sent = match handler(text).await {
+                    Ok(answer) => client.publish(reply, answer.into()).await,
+                    Err(error) => {
+                        tracing::warn!(error = ?error, "a question of another process cannot be answered");
+                        let headers =
+                            HeaderMap::from_iter([(FAILED.parse().ok(), "1")].into_iter().filter_map(
+                                |(name, value): (Option<async_nats::HeaderName>, &str)| {
+                                    Some((name?, value.into()))
+                                },
+                            ));
+                        client.publish_with_headers(reply, headers, "".into()).await
+                    }
+                };
+                if let Err(error) = sent {
+                    tracing::warn!(%error, "an answer to another process cannot be sent");
+                }
+            }
+        }));
+        Ok(())
+    }
+
+    /// Hands on what a subscription brings, until nobody listens any more or the connection ends.
+    fn forward<T: Send + 'static>(
+        &self,
+        mut heard: Subscriber,
+        read: impl Fn(async_nats::Message) -> Option<T> + Send + 'static,
+    ) -> mpsc::Receiver<T> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(self.0.stop.clone().run_until_cancelled_owned(async move {
+            loop {
+                tokio::select! {
+                    () = sender.closed() => return,
+                    message = heard.next() => {
+                        let Some(message) = message else { return };
+                        if let Some(message) = read(message) && sender.send(message).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        }));
+        receiver
+    }
+
+    /// What rings for the relay of `service`.
+    pub(super) async fn bells(&self, service: &str) -> Result<Subscriber> {
+        self.0.client.subscribe(self.bell_subject(service)).await.map_err(away)
+    }
+
+    /// Rings for the relay of `service`.
+    pub(super) async fn ring(&self, service: &str) -> Result<()> {
+        self.0.client.publish(self.bell_subject(service), "".into()).await.map_err(away)
+    }
+
+    /// The subject of an event; it is the stream's.
+    pub(super) fn event_subject(&self, service: &str, partition: u64, subject: &str) -> String {
+        format!("{}.{service}.{partition}.{subject}", self.settings().prefix)
+    }
+
+    // The subjects below are in no stream.
+
+    fn live_subject(&self, topic: &str) -> String {
+        format!("{}-live.{topic}", self.settings().prefix)
+    }
+
+    fn ask_subject(&self, topic: &str) -> String {
+        format!("{}-ask.{topic}", self.settings().prefix)
+    }
+
+    fn bell_subject(&self, service: &str) -> String {
+        format!("{}-bell.{service}", self.settings().prefix)
+    }
+}

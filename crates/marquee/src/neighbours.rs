@@ -1,0 +1,153 @@
+//! What processes tell each other beside events: which open pages have news, and which sessions have ended.
+//!
+//! A session is verified without asking anybody, so a process has to know all that were revoked. It hears of
+//! each as the event passes on the bus, learns the earlier ones at its start, from its own database if
+//! accounts runs here, else by asking a process where it does, and again after a time in which it could
+//! not hear.
+
+use std::time::Duration;
+
+use accounts::Accounts;
+use contracts::Event;
+use events::Nats;
+use kernel::{Error, Instant, Result, SessionId};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use web::Web;
+
+/// Keys of open pages that have news.
+const CHANGES: &str = "changes";
+/// Asks for revoked sessions after an id.
+const REVOKED: &str = "revoked";
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long to wait after nobody answered.
+const RETRY: Duration = Duration::from_millis(250);
+/// The live revocations are learned anew this often, whatever was heard.
+const ANEW: Duration = Duration::from_secs(30);
+
+/// One page of the revoked sessions, with the ends of their tokens.
+type Revoked = Vec<(SessionId, Instant)>;
+
+/// Tells this process which live sessions were revoked before it started.
+pub(crate) async fn load_revocations(accounts: &Accounts, web: &Web) -> Result<()> {
+    learn(web, &Source::Here(accounts.clone())).await
+}
+
+/// Joins the other processes on the bus.
+///
+/// # Errors
+/// As the bus says; not if it is away, for it will come.
+pub(crate) async fn meet(
+    nats: &Nats,
+    web: &Web,
+    accounts: Option<&Accounts>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let bus = nats.clone();
+    web.changes().forward_to(move |key| bus.broadcast(CHANGES, key));
+    let (mut changes, open_pages) = (nats.listen(CHANGES).await?, web.clone());
+    tasks.spawn(until(stop, async move {
+        while let Some(key) = changes.recv().await {
+            open_pages.changes().hear(key);
+        }
+    }));
+    let (mut ended, sessions) = (nats.hear("accounts", "session:revoked").await?, web.clone());
+    tasks.spawn(until(stop, async move {
+        while let Some(event) = ended.recv().await {
+            if let Event::SessionRevoked(session) = event {
+                sessions.revocations().revoke(session.id, session.expires_at);
+            }
+        }
+    }));
+    tasks.spawn(until(stop, keep_learning(nats.clone(), web.clone(), accounts.cloned())));
+    if let Some(accounts) = accounts.cloned() {
+        let answer = move |after: String| {
+            let accounts = accounts.clone();
+            async move {
+                let page = accounts.revoked_after(&after).await?;
+                serde_json::to_string(&page).map_err(|e| Error::internal("no JSON").because(e))
+            }
+        };
+        nats.answer(REVOKED, answer).await?;
+    }
+    Ok(())
+}
+
+fn until<F>(stop: &CancellationToken, work: F) -> impl Future<Output = ()> + Send + use<F>
+where
+    F: Future<Output = ()> + Send,
+{
+    let stop = stop.clone();
+    async move {
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Learns what was revoked: at first, after each time of deafness, and now and then.
+async fn keep_learning(nats: Nats, web: Web, accounts: Option<Accounts>) {
+    let mut link = nats.link();
+    let source = accounts.map_or(Source::There(nats), Source::Here);
+    let mut learned: Option<u64> = None;
+    loop {
+        let now = *link.borrow_and_update();
+        web.revocations().set_hearing(now.connected);
+        let mut again = ANEW;
+        if now.connected {
+            match learn(&web, &source).await {
+                Ok(()) => learned = Some(now.connects),
+                Err(error) => tracing::warn!(error = ?error, "cannot learn which sessions have ended"),
+            }
+            if learned != Some(now.connects) {
+                again = RETRY;
+            }
+        }
+        // Either way it is looked again: what goes round the bus may be lost.
+        let changed = tokio::time::timeout(again, link.changed()).await;
+        if matches!(changed, Ok(Err(_))) {
+            return;
+        }
+    }
+}
+
+/// Who knows which sessions were revoked.
+enum Source {
+    /// Accounts, which runs here.
+    Here(Accounts),
+    /// A process where it does.
+    There(Nats),
+}
+
+impl Source {
+    async fn page(&self, after: &str) -> Result<Revoked> {
+        match self {
+            Self::Here(accounts) => accounts.revoked_after(after).await,
+            Self::There(nats) => {
+                let answer = nats.ask(REVOKED, after, ANSWER).await?;
+                serde_json::from_str(&answer)
+                    .map_err(|e| Error::internal("an answer that is none").because(e))
+            }
+        }
+    }
+}
+
+/// Goes through all pages.
+async fn learn(web: &Web, source: &Source) -> Result<()> {
+    let mut after = String::new();
+    loop {
+        let revoked = source.page(&after).await?;
+        for (id, until) in &revoked {
+            web.revocations().revoke(*id, *until);
+        }
+        match revoked.last() {
+            Some((last, _)) => after = last.to_string(),
+            None => break,
+        }
+    }
+    web.revocations().learned();
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! What an installation may choose, and which choices do not go together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use db::{Limits, Location};
+use events::NatsSettings;
+use kernel::{Clock, Error, Result};
+
+use crate::secrets::Secret;
+use crate::{Service, Tls, gateway};
+
+/// How long a client may take to send the head of a request, if nothing else is said.
+const HEAD: Duration = Duration::from_secs(15);
+
+/// What an installation may choose.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The services that run in this process.
+    pub services: Vec<Service>,
+    /// Where everything is kept that has no server.
+    pub data: PathBuf,
+    /// Databases on servers.
+    pub databases: Databases,
+    /// The bus between processes; events stay in this one without it.
+    pub nats: Option<NatsSettings>,
+    /// Signs sessions. Without it an embedded installation makes one and keeps it.
+    pub jwt_key: Option<Secret>,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Holds.
+    pub orders: orders::Settings,
+    /// Sign-ins and sign-ups.
+    pub limits: accounts::Limits,
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// Who moves the money: `test:`, or the URL of Stripe, whose secrets are in the environment.
+    pub payments_url: String,
+    /// The address that people use.
+    pub public_url: Option<String>,
+    /// Whether cookies travel over HTTPS only.
+    pub secure_cookies: bool,
+    /// Where proxies ask from whose word on the client's address is taken.
+    pub trusted_proxies: Vec<web::Network>,
+    /// HTTPS in this process.
+    pub tls: Tls,
+    /// How long a client may take to send the head of a request.
+    pub head_timeout: Duration,
+    /// Whether an empty installation is filled.
+    pub demo: bool,
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+impl Settings {
+    /// A default installation in `data`, on a free port of the loopback interface.
+    pub fn new(data: PathBuf) -> Self {
+        Self {
+            services: Service::ALL.to_vec(),
+            data,
+            databases: Databases::default(),
+            nats: None,
+            jwt_key: None,
+            listen: ([127, 0, 0, 1], 0).into(),
+            orders: orders::Settings::default(),
+            limits: accounts::Limits::default(),
+            currency: "usd".into(),
+            payments_url: gateway::TEST.into(),
+            public_url: None,
+            secure_cookies: false,
+            trusted_proxies: Vec::new(),
+            tls: Tls::default(),
+            head_timeout: HEAD,
+            demo: false,
+            clock: Clock::system(),
+        }
+    }
+
+    /// Where the database `name` is: that of a service, or `gateway`, the test gateway's own ledger.
+    pub(crate) fn location(&self, name: &str) -> Location {
+        match self.databases.of(name) {
+            Some(url) => Location::Server { url: url.to_string(), limits: self.databases.limits.clone() },
+            None => Location::new(None, &self.data, name),
+        }
+    }
+
+    /// Whether anything that runs here is kept in the data directory, which then is this process's alone.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.services.iter().any(|service| self.databases.of(service.name()).is_none())
+    }
+
+    /// What runs here and where its data is, for people; without any password.
+    pub(crate) fn place(&self) -> String {
+        let mut parts = Vec::new();
+        if self.services.len() < Service::ALL.len() {
+            let names: Vec<_> = self.services.iter().map(|service| service.name()).collect();
+            parts.push(format!("{} only", names.join(", ")));
+        }
+        if self.is_embedded() {
+            parts.push(format!("data in {}", self.data.display()));
+        } else {
+            parts.push("data on PostgreSQL".into());
+        }
+        if self.nats.is_some() {
+            parts.push("events over NATS".into());
+        }
+        parts.join(", ")
+    }
+
+    /// Refuses addresses that are none.
+    ///
+    /// # Errors
+    /// `Invalid`, with a sentence that says what to set.
+    pub(crate) fn check(&self) -> Result<()> {
+        for url in self.databases.urls() {
+            if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+                return Err(Error::invalid(
+                    "a DATABASE_URL is the address of a PostgreSQL server, e.g. \
+                     postgres://user:password@host:5432/marquee; leave it out to keep files in --data",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to serve what does not go together.
+    ///
+    /// # Errors
+    /// `Invalid`, with a sentence that says what to set.
+    pub(crate) fn check_serving(&self) -> Result<()> {
+        self.check()?;
+        let whole = self.services.len() == Service::ALL.len();
+        if !whole && self.nats.is_none() {
+            return Err(Error::invalid(
+                "a part of the services cannot hear the others without a bus between them: \
+                 set NATS_URL, e.g. nats://host:4222, or name no service to run all of them here",
+            ));
+        }
+        if self.jwt_key.is_none() && (!whole || !self.is_embedded()) {
+            return Err(unsigned());
+        }
+        let runs = |service| self.services.contains(&service);
+        if self.demo && !(runs(Service::Accounts) && runs(Service::Tickets)) {
+            return Err(Error::invalid(
+                "--demo needs accounts and tickets in one process: leave it out here, or run both",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What to do where processes would each make a key of their own.
+pub(crate) fn unsigned() -> Error {
+    Error::invalid(
+        "processes that share users must sign sessions alike: set JWT_KEY, or JWT_KEY_FILE, \
+         to the same 32 random characters for all of them",
+    )
+}
+
+/// Where the databases of the services are. Those without an address are files in the data directory.
+#[derive(Clone, Default)]
+pub struct Databases {
+    /// For every service that has none of its own: a schema each.
+    pub shared: Option<String>,
+    /// By service.
+    pub own: BTreeMap<Service, String>,
+    /// What a server may take.
+    pub limits: Limits,
+}
+
+impl Databases {
+    fn of(&self, name: &str) -> Option<&str> {
+        // The test gateway's ledger is beside the payments, in a schema of its own.
+        let owner = if name == gateway::LEDGER { Service::Payments.name() } else { name };
+        let own = self.own.iter().find(|(service, _)| service.name() == owner).map(|(_, url)| url);
+        own.or(self.shared.as_ref()).map(String::as_str)
+    }
+
+    fn urls(&self) -> impl Iterator<Item = &String> {
+        self.own.values().chain(&self.shared)
+    }
+}
+
+impl fmt::Debug for Databases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The addresses may hold passwords.
+        write!(f, "Databases {{ shared: {}, own: {:?} }}", self.shared.is_some(), self.own.keys())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "postgres://u:planted-password@db/marquee";
+
+    fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+        let mut settings = Settings::new("./data".into());
+        change(&mut settings);
+        settings
+    }
+
+    fn refusal(change: impl FnOnce(&mut Settings)) -> String {
+        settings(change).check_serving().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_what_to_set() {
+        assert!(settings(|_| ()).check_serving().is_ok());
+        assert!(refusal(|s| s.services = vec![Service::Orders]).contains("set NATS_URL"));
+        assert!(refusal(|s| s.databases.shared = Some(URL.into())).contains("set JWT_KEY"));
+        assert!(refusal(|s| s.databases.shared = Some("mysql://db/x".into())).contains("PostgreSQL"));
+        let apart = |s: &mut Settings| {
+            s.services = vec![Service::Orders];
+            s.nats = Some(NatsSettings::new("nats://127.0.0.1:4222"));
+        };
+        assert!(refusal(apart).contains("set JWT_KEY"));
+        let signed = |s: &mut Settings| {
+            apart(s);
+            s.jwt_key = Some(Secret::new("sixteen or more of them"));
+        };
+        assert!(settings(signed).check_serving().is_ok());
+        let demo = |s: &mut Settings| {
+            signed(s);
+            s.demo = true;
+        };
+        assert!(refusal(demo).contains("--demo needs"));
+    }
+
+    #[test]
+    fn a_service_may_have_a_database_of_its_own_and_the_ledger_is_beside_the_payments() {
+        let settings = settings(|s| {
+            s.databases.own.insert(Service::Payments, URL.into());
+        });
+        assert!(matches!(settings.location("orders"), Location::File(_)));
+        assert!(matches!(settings.location("payments"), Location::Server { .. }));
+        assert!(matches!(settings.location("gateway"), Location::Server { .. }));
+        assert!(settings.is_embedded());
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        let settings = settings(|s| {
+            s.databases.shared = Some(URL.into());
+            s.jwt_key = Some(Secret::new("planted-password-too"));
+        });
+        assert!(!format!("{settings:?} {:?}", settings.location("orders")).contains("planted"));
+    }
+}

@@ -16,15 +16,15 @@
 //!
 //! PostgreSQL 13 or newer (Debian: `postgresql`) and NATS 2.9 or newer (Debian: `nats-server`). They are found
 //! on the `PATH` and where distributions put them; no server of theirs has to run. Where one is missing,
-//! `start` answers `None`, and says so on stderr, and the test returns. Started by root, PostgreSQL runs as the user
-//! `postgres`, or `nobody`, for it refuses to be root. To pause PostgreSQL takes Linux (`/proc`).
+//! `start` answers `None`, and says so on stderr, and the test returns. Started by root, PostgreSQL runs as the
+//! user `postgres`, or `nobody`, for it refuses to be root. To pause PostgreSQL takes Linux (`/proc`).
 //!
 //! # What may be set
 //!
 //! | Variable | Says |
 //! |---|---|
 //! | `MARQUEE_TEST_ENGINE` | where a [`Home`] is: `sqlite` (the default) or `postgres` |
-//! | `MARQUEE_TEST_POSTGRES` | the server behind [`Postgres::shared`], as a URL: `postgres://ada@127.0.0.1:5432/postgres`; its role may create databases. Otherwise each test process starts one, in about a second |
+//! | `MARQUEE_TEST_POSTGRES` | the URL of the server behind [`Postgres::shared`]; its role may create databases. Otherwise each test process starts one, in about a second |
 //! | `PG_BIN` | the directory that has `initdb` and `postgres`, to try another version |
 //! | `MARQUEE_FULL_RUN` | what is missing is a failure, not a skipped test |
 //!
@@ -37,9 +37,9 @@
 //!
 //! # What is left behind
 //!
-//! Nothing: servers and their directories go with the test process, whether it ends, panics or is killed. Only on
-//! a server that `MARQUEE_TEST_POSTGRES` names may a test process that was killed leave databases; their names begin
-//! with `marquee_test_`.
+//! Nothing: servers and their directories go with the test process, whether it ends, panics or is killed. Only
+//! on a server that `MARQUEE_TEST_POSTGRES` names may a test process that was killed leave databases; their names
+//! begin with `marquee_test_`.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod database;

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use crate::keeper::Keeper;
 use crate::{ATTEMPTS, DEADLINE, PERIOD, install, missing, ports};
 
-/// A NATS server with JetStream of a test's own. It keeps its streams in files; what it has acknowledged is there after
-/// kill -9.
+/// A NATS server with JetStream of a test's own. It keeps its streams in files; what it has acknowledged is there
+/// after kill -9.
 ///
 /// Dropped, it is killed and its store removed; so it is when the test process ends in any other way.
 pub struct Nats {

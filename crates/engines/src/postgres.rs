@@ -14,6 +14,9 @@ use crate::database::{Database, execute};
 use crate::keeper::Keeper;
 use crate::{ATTEMPTS, DEADLINE, PERIOD, install, missing, ports};
 
+/// How a cluster is made.
+const INITDB: &str = "-D data -U marquee -A trust -E UTF8 --locale=C --no-sync --no-instructions";
+
 /// What makes it quick and quiet. Tests kill processes, not power, so nothing has to reach the disk. But pages
 /// are logged in full: a write that kill -9 interrupts may be half a page.
 const SETTINGS: &str = "
@@ -26,6 +29,14 @@ full_page_writes = on
 log_line_prefix = '%m [%p] %d '
 # Shared memory as files of the cluster, which go with it when it is killed.
 dynamic_shared_memory_type = mmap
+";
+
+/// What a measurement wants instead: a commit has reached the disk, and a run of minutes is not about when a
+/// checkpoint falls. All else is PostgreSQL's default.
+const DURABLE: &str = "
+fsync = on
+max_wal_size = 4GB
+checkpoint_timeout = 15min
 ";
 
 /// A PostgreSQL server of this test run's own.
@@ -46,40 +57,42 @@ struct Own {
 }
 
 impl Postgres {
-    /// A private cluster: empty, in UTF-8 with the collation C, for up to 400 connections. Whoever comes is let in, from this machine only. A commit is
-    /// durable when a process is killed, not when the power goes (`fsync` is off). Takes about a second.
+    /// A private cluster: empty, in UTF-8 with the collation C, for up to 400 connections. Whoever comes is let in,
+    /// from this machine only. A commit is durable when a process is killed, not when the power goes (`fsync` is
+    /// off). Takes about a second.
     ///
     /// `None` if PostgreSQL is not installed.
     ///
     /// # Panics
     /// With its log, if it does not start; in the full run, if it is not installed.
     pub async fn start() -> Option<Self> {
+        Self::start_with(SETTINGS.to_owned()).await
+    }
+
+    /// As [`Postgres::start`], but durable: with `fsync` on, so that a commit waits for the disk, as where people
+    /// buy. A checkpoint comes after 4 GB of log or 15 minutes. For measurements; its data is in `TMPDIR`, which
+    /// should be on a disk then.
+    ///
+    /// # Panics
+    /// As [`Postgres::start`].
+    pub async fn start_durable() -> Option<Self> {
+        // Of a setting that is there twice the last one counts.
+        Self::start_with(format!("{SETTINGS}{DURABLE}")).await
+    }
+
+    async fn start_with(added: String) -> Option<Self> {
         static SAID: Once = Once::new();
         let Some(programs) = install::postgres() else {
             missing("PostgreSQL", &SAID);
             return None;
         };
         let mut keeper = Keeper::new(install::unprivileged());
-        keeper.spawn(
-            &programs.join("initdb"),
-            &[
-                "-D",
-                "data",
-                "-U",
-                "marquee",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "--no-sync",
-                "--no-instructions",
-            ],
-        );
+        let arguments: Vec<_> = INITDB.split_whitespace().collect();
+        keeper.spawn(&programs.join("initdb"), &arguments);
         assert!(keeper.end().await.success(), "initdb failed: {}", keeper.log());
         let file = keeper.directory().join("data/postgresql.conf");
         let settings = fs::read_to_string(&file).expect("initdb wrote the settings");
-        fs::write(&file, settings + SETTINGS).expect("the settings can be written");
+        fs::write(&file, settings + &added).expect("the settings can be written");
 
         let mut own = Own { keeper, programs, port: 0 };
         let mut started = false;
@@ -95,8 +108,8 @@ impl Postgres {
         Some(Self { url, up: Arc::new(AtomicBool::new(true)), own: Some(own), shared: false })
     }
 
-    /// The one server that the tests of this process share: the one that `MARQUEE_TEST_POSTGRES` names, else a private
-    /// one that starts with the first who asks and ends with the process. Nobody may pause or stop it.
+    /// The one server that the tests of this process share: the one that `MARQUEE_TEST_POSTGRES` names, else a
+    /// private one that starts with the first who asks and ends with the process. Nobody may pause or stop it.
     ///
     /// `None` if PostgreSQL is not installed.
     ///
@@ -141,8 +154,8 @@ impl Postgres {
         self.own.as_ref().map(|own| own.keeper.log()).unwrap_or_default()
     }
 
-    /// Stops all of its processes where they are (SIGSTOP): connections stay, nobody gets an answer, and who connects
-    /// anew waits too.
+    /// Stops all of its processes where they are (SIGSTOP): connections stay, nobody gets an answer, and who
+    /// connects anew waits too.
     ///
     /// # Panics
     /// If it is shared, or does not run.

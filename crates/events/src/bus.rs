@@ -83,6 +83,14 @@ pub(crate) enum Opened {
 }
 
 impl Outlet {
+    /// Waits until the bus can be reached.
+    pub(crate) async fn ready(&mut self) {
+        match self {
+            Self::Local(_) => {}
+            Self::Nats(publisher) => publisher.ready().await,
+        }
+    }
+
     /// Begins after what `mark`, which this outlet or another one wrote, says.
     ///
     /// # Errors
@@ -160,8 +168,11 @@ async fn bring(subscription: &Subscription, batch: &[Delivery]) {
     }
     metrics::counter!("events_delivered_total", "consumer" => subscription.name())
         .increment(heard.len() as u64);
+    let mut said = false;
     while let Err(error) = subscription.take(&heard, None).await {
-        tracing::warn!(consumer = subscription.name(), %error, "events wait for a database");
+        if !std::mem::replace(&mut said, true) {
+            tracing::warn!(consumer = subscription.name(), error = ?error, "events wait for a database");
+        }
         tokio::time::sleep(AGAIN).await;
     }
 }

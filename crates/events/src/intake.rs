@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use db::LEASE;
 use futures_util::future::join_all;
 use kernel::Result;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -83,27 +84,40 @@ impl Intake {
     /// left to them.
     async fn take(&self, batch: &[Delivery]) {
         let name = self.subscription.name();
+        let mut said = false;
         while !self.stop.is_cancelled() {
             let wanted: Vec<&Delivery> = batch.iter().filter(|d| self.positions.wants(d)).collect();
             if wanted.is_empty() {
                 return;
             }
             let Err(error) = self.subscription.take(&wanted, Some(&self.positions)).await else {
-                metrics::counter!("events_delivered_total", "consumer" => name)
-                    .increment(wanted.len() as u64);
+                self.count(&wanted);
                 return;
             };
             if let Some(partition) = lost(&error) {
-                tracing::info!(consumer = name, partition, "a partition is read by another process now");
+                tracing::info!(consumer = name, partition, "a partition was lost to another process");
                 self.positions.let_go(partition);
                 self.let_go.notify_one();
             } else {
-                tracing::warn!(consumer = name, %error, "events wait for a database");
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!(consumer = name, error = ?error, "events wait for a database");
+                }
                 tokio::select! {
                     () = self.stop.cancelled() => return,
                     () = sleep(AGAIN) => {}
                 }
             }
+        }
+    }
+
+    fn count(&self, taken: &[&Delivery]) {
+        let (name, now) = (self.subscription.name(), self.subscription.db().clock().now());
+        let heard = taken.iter().filter(|delivery| self.subscription.hears(delivery));
+        metrics::counter!("events_delivered_total", "consumer" => name)
+            .increment(heard.clone().count() as u64);
+        if let Some(oldest) = heard.map(|delivery| delivery.recorded.occurred_at).min() {
+            let lag = oldest.until(now).as_secs_f64();
+            metrics::histogram!("events_delivery_seconds", "consumer" => name).record(lag);
         }
     }
 }
@@ -119,10 +133,17 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     async fn run(&self) {
         let name = self.intake.subscription.name();
+        let (mut heard_of, mut failing) = (Instant::now(), false);
         loop {
+            if self.nats.is_connected() {
+                heard_of = Instant::now();
+            }
             tokio::select! {
-                kept = self.keep() => if let Err(error) = kept {
-                    tracing::warn!(consumer = name, %error, "the leases of partitions wait for a database");
+                kept = self.keep(heard_of.elapsed() < LEASE) => match kept {
+                    Ok(()) => failing = false,
+                    Err(error) => if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(consumer = name, error = ?error, "the leases of partitions wait for a database");
+                    },
                 },
                 () = self.intake.stop.cancelled() => return,
             }
@@ -135,11 +156,18 @@ impl Keeper<'_> {
         }
     }
 
+    /// The lease by which others know that this process is there, as [`db::Db::present`] names it.
+    fn presence(&self) -> String {
+        format!("copy {}", self.owner)
+    }
+
     fn held(&self) -> Vec<Arc<str>> {
         self.intake.positions.held()
     }
 
-    async fn keep(&self) -> Result<()> {
+    /// Sees to the leases once. Who cannot reach the streams any more lets its own run out, so that others can
+    /// have them.
+    async fn keep(&self, reaches_streams: bool) -> Result<()> {
         let (db, positions) = (self.intake.subscription.db(), &self.intake.positions);
         // Who is alone with its database reads everything.
         if !db.is_shared() {
@@ -147,8 +175,14 @@ impl Keeper<'_> {
             let free = self.partitions.iter().filter(|partition| !held.contains(&partition.lease));
             return self.claim(free.collect()).await;
         }
-        db.present(&self.owner).await?;
+        if !reaches_streams {
+            self.held().iter().for_each(|lease| positions.let_go(lease));
+            return Ok(());
+        }
         let renewed: BTreeSet<String> = db.renew(&self.owner).await?.into_iter().collect();
+        if !renewed.contains(&self.presence()) {
+            db.present(&self.owner).await?;
+        }
         for lease in self.held() {
             if !renewed.contains(&*lease) {
                 positions.let_go(&lease);
@@ -217,7 +251,7 @@ impl Keeper<'_> {
         let db = self.intake.subscription.db();
         let mut left = self.give_up(&self.held()).await;
         if db.is_shared() {
-            left = left.and(db.release(&self.owner, &format!("copy {}", self.owner)).await);
+            left = left.and(db.release(&self.owner, &self.presence()).await);
         }
         if let Err(error) = left {
             tracing::debug!(consumer = db.name(), %error, "leases run out by themselves");

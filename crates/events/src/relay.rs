@@ -30,15 +30,24 @@ const LEASE: &str = "outbox";
 /// Relays the outbox of `db` for as long as no other process does, until `stop`. `owner` is this process's
 /// own random name. What is on its way at the end is delivered again by the next run.
 pub async fn run_relay(db: Db, bus: Bus, owner: String, stop: CancellationToken) {
+    relay(db, bus, owner, true, stop).await;
+}
+
+/// As [`run_relay`]; `renews` says whether nobody else in this process renews its leases in this database.
+pub(crate) async fn relay(db: Db, bus: Bus, owner: String, renews: bool, stop: CancellationToken) {
     let mut outlet = bus.outlet(&db);
+    let mut failing = false;
     while !stop.is_cancelled() {
-        let turn = Relay { db: &db, owner: &owner, outlet: &mut outlet }.turn(&stop).await;
-        if let Err(error) = turn {
+        let mut relay = Relay { db: &db, owner: &owner, renews, outlet: &mut outlet, follows: false };
+        let Err(error) = relay.turn(&stop).await else { continue };
+        // One line for each time of trouble.
+        if !failing || relay.follows {
             tracing::warn!(service = db.name(), error = ?error, "the relay tries again");
-            tokio::select! {
-                () = sleep(AGAIN) => {}
-                () = stop.cancelled() => {}
-            }
+        }
+        failing = true;
+        tokio::select! {
+            () = sleep(AGAIN) => {}
+            () = stop.cancelled() => {}
         }
     }
 }
@@ -72,12 +81,20 @@ impl<'a> Fence<'a> {
 struct Relay<'a> {
     db: &'a Db,
     owner: &'a str,
+    renews: bool,
     outlet: &'a mut Outlet,
+    /// Whether this turn came so far as to relay.
+    follows: bool,
 }
 
 impl Relay<'_> {
     /// One turn: relays until something fails, or waits a little for the process that does.
     async fn turn(&mut self, stop: &CancellationToken) -> Result<()> {
+        // Who cannot reach the bus leaves the outbox to those who can.
+        tokio::select! {
+            () = self.outlet.ready() => {}
+            () = stop.cancelled() => return Ok(()),
+        }
         let Some(mut feed) = self.db.feed(self.owner).await? else {
             tokio::select! {
                 () = self.wait_for_another() => {}
@@ -109,6 +126,7 @@ impl Relay<'_> {
     async fn follow(&mut self, feed: &mut Feed) -> Result<()> {
         let bell = self.db.outbox_bell();
         self.open(feed).await?;
+        self.follows = true;
         let (mut noted_at, mut renewed_at) = (Instant::now(), Instant::now());
         loop {
             // Registered before looking, so that no ring is missed.
@@ -164,7 +182,10 @@ impl Relay<'_> {
 
     /// A lease is renewed by every note; this is for times without any.
     async fn renew(&self) -> Result<()> {
-        if !self.db.is_shared() || self.db.renew(self.owner).await?.iter().any(|name| name == LEASE) {
+        if !self.renews
+            || !self.db.is_shared()
+            || self.db.renew(self.owner).await?.iter().any(|name| name == LEASE)
+        {
             return Ok(());
         }
         Err(Error::conflict("the outbox has another relay"))

@@ -4,7 +4,8 @@ use db::Db;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Bus, Subscription, intake, run_relay};
+use crate::relay::relay;
+use crate::{Bus, Subscription, intake};
 
 /// A service, as far as events are concerned.
 #[derive(Clone)]
@@ -28,8 +29,10 @@ impl Service {
 /// service on the same database: they share its work.
 pub fn run(bus: &Bus, services: Vec<Service>, owner: &str, tasks: &TaskTracker, stop: &CancellationToken) {
     for Service { db, subscription } in services {
-        tasks.spawn(run_relay(db, bus.clone(), owner.to_owned(), stop.clone()));
-        if let (Some(nats), Some(subscription)) = (bus.as_nats(), subscription) {
+        let intake = bus.as_nats().zip(subscription);
+        // Where there is an intake, its keeper renews all leases of this process in this database.
+        tasks.spawn(relay(db, bus.clone(), owner.to_owned(), intake.is_none(), stop.clone()));
+        if let Some((nats, subscription)) = intake {
             intake::start(nats, subscription, owner, tasks, stop);
         }
     }

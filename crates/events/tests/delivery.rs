@@ -5,8 +5,9 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use common::House;
+use common::{House, until};
 use contracts::PaymentState;
 use events::{Bus, Replayed};
 
@@ -34,6 +35,7 @@ on_each_bus!(
     what_was_delivered_and_not_noted_is_not_heard_twice,
     what_cannot_be_taken_is_parked_with_what_follows_it_and_blocks_nobody,
     what_came_while_nobody_ran_is_heard,
+    a_lone_event_goes_at_once,
 );
 
 async fn every_version_once_and_in_order(house: House) {
@@ -94,4 +96,21 @@ async fn what_came_while_nobody_ran_is_heard(house: House) {
     house.emit(&payment, 1).await;
     house.run_until_settled(2).await;
     assert_eq!(house.heard().await[&payment.id.to_string()], [0, 1]);
+}
+
+async fn a_lone_event_goes_at_once(house: House) {
+    let copy = house.start("one").await;
+    house.emit(&house.payment(100), 0).await;
+    house.settled(1).await;
+    let mut took: Vec<Duration> = Vec::new();
+    for done in 2..=31 {
+        let begun = Instant::now();
+        house.emit(&house.payment(100), 0).await;
+        until("it is heard", async || house.count().await == done).await;
+        took.push(begun.elapsed());
+    }
+    took.sort_unstable();
+    // Milliseconds on a quiet machine; far from the half second after which a relay looks by itself.
+    assert!(took[15] < Duration::from_millis(100), "{took:?}");
+    copy.end().await;
 }

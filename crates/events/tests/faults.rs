@@ -134,6 +134,27 @@ async fn a_server_that_has_lost_the_end_of_a_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_installation_that_moves_into_one_process_and_back() {
+    let Some(mut house) = House::nats().await else { return };
+    let payments = payments(&house);
+    emit_all(&house, &payments, 0).await;
+    house.run_until_settled(PAYMENTS as i64).await;
+    // In the stream, and heard by nobody.
+    emit_all(&house, &payments, 1).await;
+    let publishing = house.start_publishing("two").await;
+    until("it is published", async || house.source.outbox_lag().await.unwrap().0 == 0).await;
+    publishing.end().await;
+    let nats = house.settings.take();
+    house.run_until_settled(PAYMENTS as i64 * 2).await;
+    emit_all(&house, &payments, 2).await;
+    house.run_until_settled(PAYMENTS as i64 * 3).await;
+    house.settings = nats;
+    emit_all(&house, &payments, 3).await;
+    house.run_until_settled(PAYMENTS as i64 * 4).await;
+    assert_all_in_order(&house, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_that_changed_reach_a_stream_that_exists() {
     let Some(mut house) = House::nats().await else { return };
     let payments = payments(&house);

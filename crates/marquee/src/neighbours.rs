@@ -95,11 +95,16 @@ async fn keep_learning(nats: Nats, web: Web, accounts: Option<Accounts>) {
     let mut learned: Option<u64> = None;
     loop {
         let now = *link.borrow_and_update();
-        web.revocations().set_hearing(now.connected);
+        if !now.connected {
+            web.revocations().set_hearing(false);
+        }
         let mut again = ANEW;
         if now.connected {
             match learn(&web, &source).await {
-                Ok(()) => learned = Some(now.connects),
+                Ok(()) => {
+                    learned = Some(now.connects);
+                    web.revocations().set_hearing(true);
+                }
                 Err(error) => tracing::warn!(error = ?error, "cannot learn which sessions have ended"),
             }
             if learned != Some(now.connects) {

@@ -4,13 +4,17 @@
 
 mod app;
 mod client;
+mod installation;
 mod process;
+mod proxy;
 
 use std::time::{Duration, Instant};
 
 pub use app::App;
 pub use client::{Answer, Client};
+pub use installation::{Engines, Installation, Topology};
 pub use process::Process;
+pub use proxy::Proxy;
 
 /// How long anything may take before a test gives up on it.
 pub const DEADLINE: Duration = Duration::from_secs(30);

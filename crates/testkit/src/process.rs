@@ -14,6 +14,7 @@ pub struct Process {
     binary: PathBuf,
     dir: TempDir,
     flags: Vec<String>,
+    env: Vec<(String, String)>,
     child: Option<Child>,
     base: String,
     plain: String,
@@ -25,10 +26,17 @@ impl Process {
     /// # Panics
     /// If it does not start.
     pub async fn start(binary: &str, flags: &[&str]) -> Self {
+        Self::start_with(binary.into(), flags.iter().map(ToString::to_string).collect(), Vec::new()).await
+    }
+
+    /// Starts it with settings in its environment as well.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_with(binary: String, flags: Vec<String>, env: Vec<(String, String)>) -> Self {
         let dir = TempDir::new().expect("a directory");
-        let flags = flags.iter().map(ToString::to_string).collect();
         let (base, plain) = (String::new(), String::new());
-        let mut process = Self { binary: binary.into(), dir, flags, child: None, base, plain };
+        let mut process = Self { binary: binary.into(), dir, flags, env, child: None, base, plain };
         process.resume().await;
         process
     }
@@ -40,6 +48,7 @@ impl Process {
     pub async fn resume(&mut self) {
         let mut command = Command::new(&self.binary);
         command.arg("serve").arg("--data").arg(self.dir.path()).args(["--port", "0"]).args(&self.flags);
+        command.envs(self.env.iter().cloned());
         command.env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
         let mut child = command.spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
@@ -68,14 +77,34 @@ impl Process {
         }
     }
 
+    /// SIGSTOP: it stands still until [`Process::go_on`], as on a machine that swaps or is moved.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub async fn pause(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub async fn go_on(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().and_then(Child::id).expect("it runs").to_string();
+        Command::new("kill").args([signal, &pid]).status().await.expect("kill runs");
+    }
+
     /// SIGTERM; answers how it ended.
     ///
     /// # Panics
     /// If it does not end in time.
     pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        self.signal("-TERM").await;
         let mut child = self.child.take().expect("it runs");
-        let pid = child.id().expect("it runs").to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
         tokio::time::timeout(DEADLINE, child.wait()).await.expect("it stops in time").expect("it stops")
     }
 
@@ -86,7 +115,8 @@ impl Process {
     pub async fn command(&self, arguments: &[&str], input: &str) -> Output {
         use tokio::io::AsyncWriteExt as _;
         let mut command = Command::new(&self.binary);
-        command.arg("--data").arg(self.dir.path()).args(arguments).env("RUST_LOG", "error");
+        command.arg("--data").arg(self.dir.path()).args(arguments);
+        command.envs(self.env.iter().cloned()).env("RUST_LOG", "error");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the binary runs");
         child.stdin.take().expect("its input").write_all(input.as_bytes()).await.expect("it takes input");

@@ -1,7 +1,7 @@
 //! All of this service's SQL.
 
 use contracts::{Event, SessionState};
-use db::{Db, Tx, from_row};
+use db::{Db, Param, Tx, from_row};
 use kernel::{Error, Instant, Result, SessionId, UserId};
 use web::Web;
 
@@ -13,13 +13,17 @@ const INSERT: &str = "INSERT INTO users
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING version";
 const BY_EMAIL: &str =
     "SELECT id, version, email, username, password_hash, role, created_at FROM users WHERE email_key = $1";
-const UPDATE: &str =
-    "UPDATE users SET version = $3, password_hash = $4, role = $5 WHERE id = $1 AND version = $2";
+/// The guard is for a good answer; the constraint is what decides, and whoever runs into it runs again.
+const UPDATE: &str = "UPDATE users SET version = $3, email = $4, email_key = $5, username = $6,
+        username_key = $7, password_hash = $8, role = $9
+    WHERE id = $1 AND version = $2 AND NOT EXISTS
+        (SELECT 1 FROM users o WHERE o.id <> $1 AND (o.email_key = $5 OR o.username_key = $7))";
 const DELETE: &str = "DELETE FROM users WHERE id = $1 AND version = $2";
 /// Whoever else changes the user waits for this transaction, on any engine, and none of them comes between.
 const LOCK: &str = "UPDATE users SET version = version WHERE id = $1
     RETURNING id, version, email, username, password_hash, role, created_at";
 const EMAIL_TAKEN: &str = "SELECT id FROM users WHERE email_key = $1 AND id <> $2";
+const USERNAME_TAKEN: &str = "SELECT id FROM users WHERE username_key = $1 AND id <> $2";
 
 const OPEN: &str = "INSERT INTO sessions (id, user_id, kind, device, created_at, last_used_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $5, $6)";
@@ -112,20 +116,30 @@ pub(crate) async fn insert(tx: &Tx, new: &Account) -> Result<std::result::Result
     Ok(Err(if email.is_some() { Taken::Email } else { Taken::Username }))
 }
 
-/// Writes the next version of a user. Where a name changes, the row goes and comes back within the
-/// transaction: an `UPDATE` cannot say `ON CONFLICT`, and the constraint has to be what decides. After
-/// `Err(Taken)` the transaction must be given up.
+/// Writes the next version of a user.
 pub(crate) async fn update(tx: &Tx, old: &Account, new: &Account) -> Result<std::result::Result<(), Taken>> {
-    let renamed = old.email_key() != new.email_key()
-        || old.username_key() != new.username_key()
-        || old.email != new.email
-        || old.username != new.username;
-    if renamed {
-        one(tx.execute(DELETE, &[&old.id, &old.version]).await?)?;
-        return insert(tx, new).await;
+    let (email_key, username_key) = (new.email_key(), new.username_key());
+    let row: [&dyn Param; 9] = [
+        &old.id,
+        &old.version,
+        &new.version,
+        &new.email,
+        &email_key,
+        &new.username,
+        &username_key,
+        &new.password_hash,
+        &new.role,
+    ];
+    if tx.execute(UPDATE, &row).await? == 1 {
+        return Ok(Ok(()));
     }
-    one(tx.execute(UPDATE, &[&old.id, &old.version, &new.version, &new.password_hash, &new.role]).await?)?;
-    Ok(Ok(()))
+    if tx.optional::<(UserId,)>(EMAIL_TAKEN, &[&email_key, &new.id]).await?.is_some() {
+        return Ok(Err(Taken::Email));
+    }
+    if tx.optional::<(UserId,)>(USERNAME_TAKEN, &[&username_key, &new.id]).await?.is_some() {
+        return Ok(Err(Taken::Username));
+    }
+    Err(changed())
 }
 
 pub(crate) async fn delete(tx: &Tx, account: &Account) -> Result<()> {
@@ -135,7 +149,11 @@ pub(crate) async fn delete(tx: &Tx, account: &Account) -> Result<()> {
 
 /// A compare-and-set that met another version: the transaction is run again.
 fn one(rows: u64) -> Result<()> {
-    if rows == 1 { Ok(()) } else { Err(Error::contended("the user changed meanwhile")) }
+    if rows == 1 { Ok(()) } else { Err(changed()) }
+}
+
+fn changed() -> Error {
+    Error::contended("the user changed meanwhile")
 }
 
 pub(crate) async fn by_email(db: &Db, email: &str) -> Result<Option<Account>> {

@@ -20,7 +20,7 @@ const TAKE_UNGUARDED: &str = "UPDATE stock SET taken = taken + $2
 const RETAKE: &str =
     "UPDATE stock SET taken = taken + $2 WHERE ticket_id = $1 AND taken + $2 <= capacity RETURNING taken";
 const RELEASE: &str = "UPDATE stock SET taken = taken - $2 WHERE ticket_id = $1";
-const ON_SALE: &str = "SELECT withdrawn, closes_at FROM stock WHERE ticket_id = $1";
+const ON_SALE: &str = "SELECT withdrawn, closes_at, capacity - taken FROM stock WHERE ticket_id = $1";
 const STARTS_AT: &str = "SELECT starts_at FROM stock WHERE ticket_id = $1";
 const COPY: &str = "INSERT INTO stock
         (ticket_id, version, seller_id, title, price, withdrawn, starts_at, closes_at, capacity, taken, clamps)
@@ -168,10 +168,16 @@ pub async fn take(tx: &Tx, guard: Guard, ticket: TicketId, quantity: i64) -> Res
     if let Some((version, seller_id, title, price)) = taken {
         return Ok(OrderTicket { id: ticket, title, price, version, seller_id });
     }
-    let (withdrawn, closes_at): (bool, Option<Instant>) =
+    let (withdrawn, closes_at, left): (bool, Option<Instant>, i64) =
         tx.optional(ON_SALE, &[&ticket]).await?.ok_or_else(Error::not_found)?;
-    let over = withdrawn || closes_at.is_some_and(|at| at <= now);
-    Err(Error::invalid(if over { "Ticket is no longer on sale" } else { "Ticket is already reserved" }))
+    if withdrawn || closes_at.is_some_and(|at| at <= now) {
+        return Err(Error::invalid("Ticket is no longer on sale"));
+    }
+    if left >= quantity {
+        // Between the two statements its copy arrived, or somebody let go.
+        return Err(Error::contended("the ticket changed meanwhile"));
+    }
+    Err(Error::invalid("Ticket is already reserved"))
 }
 
 /// Writes a new order and announces it.

@@ -3,18 +3,24 @@
 use kernel::Error;
 use tokio_postgres::error::SqlState;
 
-/// An error, and whether the transaction that met it may be run again from its start.
+/// How often a transaction is run at most when others are in its way.
+const CONTENDED: u32 = 12;
+/// How often it is run where a constraint says no. Most often that is a bug; but the row that it ran into may
+/// have appeared after the look that should have found it.
+const REFUSED: u32 = 3;
+
+/// An error, and how often the transaction that met it is run at most.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) error: Error,
-    pub(super) again: bool,
+    pub(super) attempts: u32,
     /// The connection is of no use any more.
     pub(super) lost: bool,
 }
 
 impl Failure {
     pub(super) fn away(message: &'static str) -> Self {
-        Self { error: Error::unavailable(message), again: false, lost: false }
+        Self { error: Error::unavailable(message), attempts: 1, lost: false }
     }
 }
 
@@ -28,8 +34,8 @@ impl std::error::Error for Failure {}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let again = error.is_contended();
-        Self { error, again, lost: false }
+        let attempts = if error.is_contended() { CONTENDED } else { 1 };
+        Self { error, attempts, lost: false }
     }
 }
 
@@ -42,7 +48,7 @@ impl From<tokio_postgres::Error> for Failure {
                 || std::error::Error::source(&error).is_some_and(|e| e.is::<std::io::Error>());
             let error =
                 if lost { away(error) } else { Error::internal("the database refused").because(error) };
-            return Self { error, again: lost, lost };
+            return Self { error, attempts: if lost { CONTENDED } else { 1 }, lost };
         };
         // The manual's Appendix A, by class and code.
         let conflict = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(&code);
@@ -55,7 +61,12 @@ impl From<tokio_postgres::Error> for Failure {
                 .contains(&code);
         let error =
             if passing { away(error) } else { Error::internal("the database refused").because(error) };
-        Self { error, again: conflict || gone, lost: gone }
+        let attempts = match () {
+            () if conflict || gone => CONTENDED,
+            () if code == SqlState::UNIQUE_VIOLATION => REFUSED,
+            () => 1,
+        };
+        Self { error, attempts, lost: gone }
     }
 }
 
@@ -65,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_compare_and_set_that_lost_is_tried_again() {
-        assert!(Failure::from(Error::contended("changed meanwhile")).again);
-        assert!(!Failure::from(Error::invalid("no")).again);
+        assert_eq!(Failure::from(Error::contended("changed meanwhile")).attempts, CONTENDED);
+        assert_eq!(Failure::from(Error::invalid("no")).attempts, 1);
     }
 }

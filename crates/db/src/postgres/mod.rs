@@ -22,8 +22,6 @@ pub(crate) use self::transaction::Transaction;
 use crate::tx::Handle;
 use crate::{FromRow, Param, Row, Shared, Tx};
 
-/// How often a transaction is run at most when others are in its way.
-const ATTEMPTS: u32 = 12;
 /// The pause before the second attempt; it doubles, up to [`LONGEST_PAUSE`], and is cut by chance.
 const PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
@@ -62,7 +60,7 @@ impl Postgres {
                 Ok(Err(failure)) => failure,
                 Err(_) => return Err(Error::unavailable("the database did not answer in time")),
             };
-            if !failure.again || attempt == ATTEMPTS {
+            if attempt >= failure.attempts {
                 return Err(failure.error);
             }
             metrics::counter!("db_repeats_total", "db" => shared.name).increment(1);

@@ -60,7 +60,7 @@ impl Transaction {
             // Whether it was committed is not known, so it is not run again.
             Ok(Err(failure)) => {
                 drop(Object::take(connection));
-                Err(Failure { again: false, ..failure })
+                Err(Failure { attempts: 1, ..failure })
             }
             Err(_) => {
                 drop(Object::take(connection));

@@ -70,6 +70,14 @@ impl Publisher {
         self.known.as_ref().map(Known::mark).unwrap_or_default()
     }
 
+    /// Waits for the connection.
+    pub(crate) async fn ready(&mut self) {
+        if self.link.wait_for(|link| link.connected).await.is_err() {
+            // Only when everything ends.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Begins with the stream that `mark` speaks of. One that is gone, or has lost its end, is made anew.
     pub(crate) async fn open(&mut self, mark: &str, fence: &Fence<'_>) -> Result<Opened> {
         self.known = None;

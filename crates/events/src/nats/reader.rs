@@ -8,7 +8,7 @@ use db::{Db, Recorded};
 use futures_util::StreamExt as _;
 use kernel::{Error, EventId, Result};
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::stream::Partition;
 use super::{Link, Nats, away, wire};
@@ -23,8 +23,14 @@ const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// When the server forgets a reader that is not there any more.
 const FORGET: Duration = Duration::from_secs(10);
-/// How long to wait before the stream is looked at again.
-const AGAIN: Duration = Duration::from_millis(200);
+/// How long to wait before the stream is looked at again: it doubles from the first to the last. At a first
+/// start the streams are about to be made.
+const SOON: Duration = Duration::from_millis(20);
+const LATER: Duration = Duration::from_millis(640);
+/// Reading that went well for so long is not a failure that goes on.
+const LASTING: Duration = Duration::from_secs(10);
+/// So many failures in a row are worth a line in the log.
+const SPEAK: u32 = 15;
 
 /// Reads one partition under one claim of its lease.
 ///
@@ -48,11 +54,13 @@ impl Reader {
     /// Reads until it is dropped, or the lease is lost.
     pub(crate) async fn run(mut self) {
         let mut link = self.nats.link();
+        let mut failures = 0_u32;
         loop {
             // Nothing is asked of a server that is away; its answer would come when it is not wanted any more.
             if link.wait_for(|link| link.connected).await.is_err() {
                 return;
             }
+            let begun = Instant::now();
             match self.read(&mut link).await {
                 Ok(()) => return,
                 // The keeper claims it again, from where the database says, if it can.
@@ -60,10 +68,14 @@ impl Reader {
                     return self.positions.let_go_of(&self.partition.lease, self.claim);
                 }
                 Err(error) => {
-                    tracing::debug!(partition = &*self.partition.lease, error = ?error, "a partition is read again");
+                    failures = if begun.elapsed() < LASTING { failures + 1 } else { 1 };
+                    // A stream that has not been made, or a server that went, is nothing to speak of at once.
+                    if failures == SPEAK {
+                        tracing::warn!(partition = &*self.partition.lease, error = ?error, "a partition cannot be read");
+                    }
                 }
             }
-            sleep(AGAIN).await;
+            sleep(LATER.min(SOON * 2_u32.saturating_pow(failures.saturating_sub(1)))).await;
         }
     }
 

@@ -108,12 +108,8 @@ impl Nats {
                     Ok(answer) => client.publish(reply, answer.into()).await,
                     Err(error) => {
                         tracing::warn!(error = ?error, "a question of another process cannot be answered");
-                        let headers =
-                            HeaderMap::from_iter([(FAILED.parse().ok(), "1")].into_iter().filter_map(
-                                |(name, value): (Option<async_nats::HeaderName>, &str)| {
-                                    Some((name?, value.into()))
-                                },
-                            ));
+                        let mut headers = HeaderMap::new();
+                        headers.insert(FAILED, "1");
                         client.publish_with_headers(reply, headers, "".into()).await
                     }
                 };

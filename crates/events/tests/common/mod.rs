@@ -123,22 +123,28 @@ impl House {
 
     /// Starts a process that runs both services.
     pub async fn start(&self, owner: &str) -> Copy {
-        self.start_with(owner, &self.source, &self.subscription).await
+        self.start_with(owner, &self.source, &self.consumer).await
+    }
+
+    /// Starts a process that publishes only.
+    pub async fn start_publishing(&self, owner: &str) -> Copy {
+        let copy = Copy { tasks: TaskTracker::new(), stop: CancellationToken::new(), bus: self.bus().await };
+        let services = vec![Service::new(self.source.clone(), None)];
+        events::run(&copy.bus, services, owner, &copy.tasks, &copy.stop);
+        copy
     }
 
     /// Starts another process, with connections of its own.
     pub async fn start_another(&self, owner: &str) -> Copy {
-        let scribe = Arc::new(Scribe { superstitious: Arc::clone(&self.superstitious) });
-        let subscription = Subscription::new(open(&self.home, "consumer"), scribe);
-        self.start_with(owner, &open(&self.home, "payments"), &subscription).await
+        self.start_with(owner, &open(&self.home, "payments"), &open(&self.home, "consumer")).await
     }
 
-    async fn start_with(&self, owner: &str, source: &Db, subscription: &Subscription) -> Copy {
+    async fn start_with(&self, owner: &str, source: &Db, consumer: &Db) -> Copy {
         let copy = Copy { tasks: TaskTracker::new(), stop: CancellationToken::new(), bus: self.bus().await };
-        let services = vec![
-            Service::new(source.clone(), None),
-            Service::new(self.consumer.clone(), Some(subscription.clone())),
-        ];
+        let scribe = Arc::new(Scribe { superstitious: Arc::clone(&self.superstitious) });
+        let subscription = Subscription::new(consumer.clone(), scribe);
+        let services =
+            vec![Service::new(source.clone(), None), Service::new(consumer.clone(), Some(subscription))];
         events::run(&copy.bus, services, owner, &copy.tasks, &copy.stop);
         copy
     }

@@ -3,6 +3,7 @@
 
 mod browser;
 mod commands;
+mod copies;
 mod crashes;
 mod faults;
 mod input;

@@ -5,10 +5,10 @@ use serde_json::json;
 use testkit::{App, Client};
 
 const PEOPLE: usize = 60;
-const TRIES: usize = 300;
+pub const TRIES: usize = 300;
 
 /// Answers how many of the tries at `ticket` were answered 201; the others must be 400.
-async fn crowd(people: &[Client], ticket: &str) -> usize {
+pub async fn crowd(people: &[Client], ticket: &str) -> usize {
     let tasks: Vec<_> = people
         .iter()
         .map(|person| {
@@ -35,7 +35,7 @@ async fn crowd(people: &[Client], ticket: &str) -> usize {
 }
 
 /// The seller's tickets of 50 and of 1, and sixty people at the door of `app`.
-async fn door(app: &App) -> (String, String, Vec<Client>) {
+pub async fn door(app: &App) -> (String, String, Vec<Client>) {
     let mut seller = app.client();
     seller.sign_up("seller@example.com").await;
     let (fifty, one) =

@@ -122,6 +122,14 @@ impl House {
         self.tickets.as_ref().ok_or_else(|| elsewhere(Service::Tickets))
     }
 
+    /// Holds and admissions.
+    ///
+    /// # Errors
+    /// `Invalid` if they are in another process.
+    pub fn orders(&self) -> Result<&Orders> {
+        self.orders.as_ref().ok_or_else(|| elsewhere(Service::Orders))
+    }
+
     /// Money.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contracts::Event;
 use db::Db;
+use futures_util::future::try_join_all;
 use kernel::Result;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -12,8 +13,9 @@ use crate::store;
 
 /// Ends announced in one transaction.
 const BATCH: i64 = 500;
-/// The longest sleep, so that a clock that jumps is noticed.
-const LONGEST: Duration = Duration::from_secs(5);
+/// The longest sleep: a clock that jumps is noticed, and an end that another process heard of and did not
+/// live to announce.
+const LONGEST: Duration = Duration::from_millis(500);
 /// How often to look at a clock that a test drives.
 const DRIVEN: Duration = Duration::from_millis(5);
 
@@ -52,10 +54,9 @@ async fn end_due(db: &Db) -> Result<Duration> {
 
 async fn announce(db: &Db) -> Result<()> {
     db.write(|tx| async move {
-        for hold in store::take_due(&tx, tx.clock().now(), BATCH).await? {
-            tx.emit(&Event::ExpirationComplete(hold.into())).await?;
-        }
-        Ok(())
+        let due = store::take_due(&tx, tx.clock().now(), BATCH).await?;
+        let ends: Vec<Event> = due.into_iter().map(|hold| Event::ExpirationComplete(hold.into())).collect();
+        try_join_all(ends.iter().map(|end| tx.emit(end))).await.map(drop)
     })
     .await
 }

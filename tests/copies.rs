@@ -10,9 +10,9 @@ use events::NatsSettings;
 use kernel::{Clock, TicketId, UserId};
 use marquee::Secret;
 use orders::{Guard, Reserve};
-use serde_json::json;
 use testkit::{App, Client};
 
+use crate::journey::hold;
 use crate::race::{TRIES, crowd, door};
 
 const COPIES: usize = 3;
@@ -166,7 +166,7 @@ async fn an_open_page_hears_from_any_copy() {
         read_until(&mut stream, &shows(5 - n as i64)).await;
         let other = seller.at(copies.apps[(n + 1) % COPIES].client().base().to_string());
         let started = Instant::now();
-        other.post("/api/orders", json!({"ticketId": ticket})).await.expect(201);
+        hold(&other, &ticket, 1).await;
         read_until(&mut stream, &shows(4 - n as i64)).await;
         // Without word from the other copy the page would look again after fifteen seconds.
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());

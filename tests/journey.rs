@@ -70,7 +70,7 @@ async fn walk(mut house: Installation) {
 
 /// Holds a ticket that orders may not have heard of yet: over a bus that was killed with everything else it
 /// may take longer than the quarter of a second for which a request waits.
-async fn hold(buyer: &Client, ticket: &str, quantity: i64) -> serde_json::Value {
+pub async fn hold(buyer: &Client, ticket: &str, quantity: i64) -> serde_json::Value {
     eventually("the ticket can be held", async || {
         let answer = buyer.post("/api/orders", json!({"ticketId": ticket, "quantity": quantity})).await;
         (answer.status != 404).then(|| answer.expect(201).json)
@@ -79,7 +79,7 @@ async fn hold(buyer: &Client, ticket: &str, quantity: i64) -> serde_json::Value 
 }
 
 /// Pays for an order that payments may not have heard of yet.
-async fn pay(buyer: &Client, order: &str) {
+pub async fn pay(buyer: &Client, order: &str) {
     eventually("the order can be paid", async || {
         let answer = buyer.post("/api/payments", json!({"orderId": order, "token": "tok_visa"})).await;
         (answer.status != 404).then(|| answer.expect(201))

@@ -1,7 +1,7 @@
 //! Taking events in: effect and inbox mark in one transaction, many events at a time, and one by one
 //! when something in the batch cannot be taken. Whatever bus brought them, they come through here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -40,6 +40,35 @@ pub trait Handler: Send + Sync + 'static {
     /// # Errors
     /// A transient error is tried again for as long as it lasts; any other parks the event's aggregate.
     fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>>;
+
+    /// Applies a batch inside `tx`, those of one aggregate in order; by default [`side_by_side`]. A service
+    /// for which events have work in common does that once here.
+    ///
+    /// # Errors
+    /// As [`Handler::handle`]; what can be taken of the batch is then taken one by one.
+    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+        side_by_side(self, tx, events).boxed()
+    }
+}
+
+/// Handles events one by one: in order where they share an aggregate or a row, and the others at the same time.
+///
+/// # Errors
+/// The first that came up.
+pub async fn side_by_side<H: Handler + ?Sized>(handler: &H, tx: &Tx, events: &[&Event]) -> Result<()> {
+    let mut chains: BTreeMap<(bool, String), Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        // Rows first, in the order of their names, in which all processes lock them.
+        let key = handler.shares(event).map_or_else(|| (true, event.aggregate()), |row| (false, row));
+        chains.entry(key).or_default().push(event);
+    }
+    let all = chains.values().map(|chain| async move {
+        for event in chain {
+            handler.handle(tx.clone(), event).await?;
+        }
+        Ok(())
+    });
+    try_join_all(all).await.map(drop)
 }
 
 /// A service's ear: its database, named after it, and its handler.
@@ -117,22 +146,30 @@ impl Subscription {
     }
 
     async fn transact(&self, batch: &[&Delivery], positions: Option<&Positions>) -> Result<()> {
-        let chains = &self.chains(batch);
+        let heard: &Vec<&Delivery> = &batch.iter().copied().filter(|delivery| self.hears(delivery)).collect();
         self.moving(batch, positions, |tx| async move {
-            if chains.is_empty() {
+            if heard.is_empty() {
                 return Ok(());
             }
-            let some_are_parked = tx.count_parked().await? > 0;
-            let tx = &tx;
-            let all = chains.iter().map(|chain| async move {
-                for delivery in chain {
-                    self.apply_or_park(tx, delivery, some_are_parked).await?;
-                }
-                Ok(())
-            });
-            try_join_all(all).await.map(drop)
+            let fresh = self.fresh(&tx, heard).await?;
+            self.handler.handle_all(&tx, &fresh).await
         })
         .await
+    }
+
+    /// What of a batch is new here, marked as heard. What waits behind a parked event is parked as well.
+    async fn fresh<'a>(&self, tx: &Tx, heard: &[&'a Delivery]) -> Result<Vec<&'a Event>> {
+        let some_are_parked = tx.count_parked().await? > 0;
+        let news = heard.iter().map(|delivery| async move {
+            let Recorded { aggregate, version, .. } = &delivery.recorded;
+            if some_are_parked && tx.is_parked(aggregate).await? {
+                tx.park(&delivery.recorded, "waits behind an earlier event of its aggregate").await?;
+                return Ok(None);
+            }
+            let is_new = tx.first_time(aggregate, *version).await?;
+            if is_new { delivery.event().map(Some) } else { Ok(None) }
+        });
+        Ok(try_join_all(news).await?.into_iter().flatten().collect())
     }
 
     /// Runs `effects` in one transaction with the steps that the batch means.
@@ -164,28 +201,9 @@ impl Subscription {
         Ok(())
     }
 
-    /// What of a batch is heard, as chains that may be handled side by side: one for each aggregate, or for
-    /// each row that aggregates share. Rows come in the order of their names, in which all processes lock them.
-    fn chains<'a>(&self, batch: &[&'a Delivery]) -> Vec<Vec<&'a Delivery>> {
-        let mut chains: std::collections::BTreeMap<(bool, String), Vec<&Delivery>> = Default::default();
-        for delivery in batch.iter().filter(|delivery| self.hears(delivery)) {
-            let row = delivery.event().ok().and_then(|event| self.handler.shares(event));
-            let key = row.map_or_else(|| (true, delivery.recorded.aggregate.clone()), |row| (false, row));
-            chains.entry(key).or_default().push(delivery);
-        }
-        chains.into_values().collect()
-    }
-
-    async fn apply_or_park(&self, tx: &Tx, delivery: &Delivery, some_are_parked: bool) -> Result<()> {
-        if some_are_parked && tx.is_parked(&delivery.recorded.aggregate).await? {
-            return tx.park(&delivery.recorded, "waits behind an earlier event of its aggregate").await;
-        }
-        self.apply(tx, delivery).await
-    }
-
     async fn apply(&self, tx: &Tx, delivery: &Delivery) -> Result<()> {
         if tx.first_time(&delivery.recorded.aggregate, delivery.recorded.version).await? {
-            self.handler.handle(tx.clone(), delivery.event()?).await?;
+            self.handler.handle_all(tx, &[delivery.event()?]).await?;
         }
         Ok(())
     }

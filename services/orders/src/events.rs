@@ -1,10 +1,12 @@
 //! What orders hears: tickets, to copy them; expirations and payments, to move orders on.
 
+use std::collections::BTreeSet;
+
 use contracts::Event;
 use db::Tx;
 use events::Handler;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use kernel::{Error, OrderId, PaymentId, Result};
 
 use contracts::{PaymentState, PaymentStatus, TicketState};
@@ -28,6 +30,32 @@ impl Handler for Orders {
                 },
                 _ => Ok(()),
             }
+        }
+        .boxed()
+    }
+
+    fn shares(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::ExpirationComplete(hold) => Some(hold.order_id.to_string()),
+            Event::PaymentCreated(payment) | Event::PaymentUpdated(payment) => {
+                Some(payment.order_id.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// Holds that end together give capacity back in the order of their tickets' ids, in which reservations
+    /// take it, so that none waits for another in a circle.
+    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let ending = events.iter().filter_map(|event| match event {
+                Event::ExpirationComplete(hold) => Some(store::find(tx, hold.order_id)),
+                _ => None,
+            });
+            let ending = try_join_all(ending).await?;
+            let tickets: BTreeSet<_> = ending.into_iter().flatten().map(|order| order.ticket.id).collect();
+            try_join_all(tickets.into_iter().map(|ticket| store::lock_stock(tx, ticket))).await?;
+            events::side_by_side(self, tx, events).await
         }
         .boxed()
     }

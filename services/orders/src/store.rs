@@ -20,6 +20,7 @@ const TAKE_UNGUARDED: &str = "UPDATE stock SET taken = taken + $2
 const RETAKE: &str =
     "UPDATE stock SET taken = taken + $2 WHERE ticket_id = $1 AND taken + $2 <= capacity RETURNING taken";
 const RELEASE: &str = "UPDATE stock SET taken = taken - $2 WHERE ticket_id = $1";
+const LOCK: &str = "UPDATE stock SET taken = taken WHERE ticket_id = $1";
 const ON_SALE: &str = "SELECT withdrawn, closes_at, capacity - taken FROM stock WHERE ticket_id = $1";
 const STARTS_AT: &str = "SELECT starts_at FROM stock WHERE ticket_id = $1";
 const COPY: &str = "INSERT INTO stock
@@ -199,6 +200,10 @@ pub async fn insert(tx: &Tx, order: &Order) -> Result<()> {
 pub async fn advance(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Order>> {
     let Some(step) = step(tx, order, cause).await? else { return Ok(None) };
     let Step { next, capacity, admits, .. } = &step;
+    // Capacity before orders: everybody locks them in this order.
+    if *capacity == Capacity::Release {
+        tx.execute(RELEASE, &[&next.ticket.id, &next.quantity]).await?;
+    }
     let entry = format!(",{}", entry(next.status, tx.clock().now()));
     let advanced = tx
         .execute(
@@ -208,9 +213,6 @@ pub async fn advance(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Orde
         .await?;
     if advanced != 1 {
         return Err(Error::contended("the order changed meanwhile"));
-    }
-    if *capacity == Capacity::Release {
-        tx.execute(RELEASE, &[&next.ticket.id, &next.quantity]).await?;
     }
     if *admits {
         for unit in 0..next.quantity {
@@ -231,6 +233,11 @@ async fn step(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Step>> {
         }
     }
     Ok(step)
+}
+
+/// Keeps the capacity of a ticket as it is until this transaction ends.
+pub async fn lock_stock(tx: &Tx, ticket: TicketId) -> Result<()> {
+    tx.execute(LOCK, &[&ticket]).await.map(drop)
 }
 
 fn entry(status: OrderStatus, at: Instant) -> String {

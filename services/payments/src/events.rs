@@ -28,6 +28,16 @@ impl Handler for Payments {
         }
         .boxed()
     }
+
+    fn shares(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::OrderCreated(order) | Event::OrderUpdated(order) | Event::OrderCancelled(order) => {
+                Some(order.id.to_string())
+            }
+            Event::ExpirationComplete(hold) => Some(hold.order_id.to_string()),
+            _ => None,
+        }
+    }
 }
 
 impl Payments {

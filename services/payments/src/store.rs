@@ -161,18 +161,17 @@ pub(crate) struct Stepped {
 }
 
 /// Lets `cause` happen to a payment, and announces the version that follows; `None` if there is no such
-/// payment. Whoever loses a race against another process looks again.
+/// payment. Whoever loses a race against another process runs again.
 pub(crate) async fn step(tx: &Tx, id: PaymentId, cause: Cause) -> Result<Option<Stepped>> {
-    loop {
-        let Some(payment) = tx.optional::<Payment>(PAYMENT, &[&id]).await? else { return Ok(None) };
-        let Some(next) = payment.after(cause) else { return Ok(Some(Stepped { payment, changed: false })) };
-        let Payment { version, status, refund_requested, refusal, .. } = &next;
-        let row: [&dyn Param; 6] = [&id, &payment.version, version, status, refund_requested, refusal];
-        if tx.execute(UPDATE, &row).await? == 1 {
-            tx.emit(&next.event()).await?;
-            return Ok(Some(Stepped { payment: next, changed: true }));
-        }
+    let Some(payment) = tx.optional::<Payment>(PAYMENT, &[&id]).await? else { return Ok(None) };
+    let Some(next) = payment.after(cause) else { return Ok(Some(Stepped { payment, changed: false })) };
+    let Payment { version, status, refund_requested, refusal, .. } = &next;
+    let row: [&dyn Param; 6] = [&id, &payment.version, version, status, refund_requested, refusal];
+    if tx.execute(UPDATE, &row).await? != 1 {
+        return Err(Error::contended("the payment changed meanwhile"));
     }
+    tx.emit(&next.event()).await?;
+    Ok(Some(Stepped { payment: next, changed: true }))
 }
 
 /// Scope and idempotency key of the request that began the payment, if it came with one.

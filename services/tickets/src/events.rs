@@ -1,11 +1,13 @@
 //! What tickets hears: orders, to show what is left.
 
-use contracts::Event;
+use std::collections::{BTreeMap, BTreeSet};
+
+use contracts::{Event, OrderState};
 use db::Tx;
 use events::Handler;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use kernel::{Result, TicketId};
+use futures_util::future::{BoxFuture, try_join_all};
+use kernel::{OrderId, Result, TicketId};
 
 use crate::{Tickets, store};
 
@@ -15,19 +17,38 @@ impl Handler for Tickets {
     }
 
     fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+        async move { self.handle_all(&tx, &[event]).await }.boxed()
+    }
+
+    /// What the orders of one ticket take together is counted at once, ticket after ticket in the order of
+    /// their ids, in which all processes lock them.
+    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
-            let ticket = match event {
-                Event::OrderCreated(order) | Event::OrderUpdated(order) | Event::OrderCancelled(order) => {
-                    store::count_hold(&tx, order).await?;
-                    order.ticket.id
+            let mut orders: BTreeMap<OrderId, Vec<&OrderState>> = BTreeMap::new();
+            let (mut stocks, mut seen) = (Vec::new(), BTreeSet::new());
+            for event in events {
+                match event {
+                    Event::OrderCreated(order)
+                    | Event::OrderUpdated(order)
+                    | Event::OrderCancelled(order) => {
+                        orders.entry(order.id).or_default().push(order);
+                        seen.insert(order.ticket.id);
+                    }
+                    Event::StockUpdated(stock) => {
+                        stocks.push(stock);
+                        seen.insert(stock.ticket_id);
+                    }
+                    _ => {}
                 }
-                Event::StockUpdated(stock) => {
-                    store::keep_capacity(&tx, stock).await?;
-                    stock.ticket_id
-                }
-                _ => return Ok(()),
-            };
-            self.announce(&tx, ticket);
+            }
+            let holds = try_join_all(orders.values().map(|versions| store::hold(tx, versions))).await?;
+            store::count(tx, holds.into_iter().flatten()).await?;
+            for stock in stocks {
+                store::keep_capacity(tx, stock).await?;
+            }
+            for ticket in seen {
+                self.announce(tx, ticket);
+            }
             Ok(())
         }
         .boxed()

@@ -1,8 +1,12 @@
 //! All of this service's SQL.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use contracts::{Event, OrderState, OrderStatus, StockState};
 use db::{Db, Tx, from_row};
-use kernel::{Error, Instant, Result, TicketId, UserId};
+use futures_util::future::try_join_all;
+use kernel::{Error, Instant, OrderId, Result, TicketId, UserId};
 
 use crate::model::Ticket;
 
@@ -39,7 +43,7 @@ const HELD: &str = "SELECT quantity FROM holds WHERE order_id = $1";
 const HOLD: &str = "INSERT INTO holds (order_id, ticket_id, quantity) VALUES ($1, $2, $3)
     ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity";
 const TAKEN: &str = "UPDATE tickets SET taken = taken + $2, order_id = CASE
-        WHEN capacity = 1 AND $2 > 0 THEN $3 WHEN order_id = $3 THEN NULL ELSE order_id END
+        WHEN capacity = 1 AND $2 > 0 THEN $3 WHEN taken + $2 <= 0 THEN NULL ELSE order_id END
     WHERE id = $1";
 const KEPT: &str = "UPDATE tickets SET capacity = $3 WHERE id = $1 AND version = $2";
 
@@ -132,18 +136,46 @@ pub async fn any(db: &Db) -> Result<bool> {
     Ok(db.optional::<(i64,)>(ANY, &[]).await?.is_some())
 }
 
-/// Counts what an order holds now.
-pub async fn count_hold(tx: &Tx, order: &OrderState) -> Result<()> {
-    let holds = if order.status == OrderStatus::Cancelled { 0 } else { order.quantity };
-    let before = match order.version {
+/// How much more, or less, an order holds of a ticket than it did.
+pub struct Change {
+    ticket: TicketId,
+    order: OrderId,
+    by: i64,
+}
+
+/// Notes what an order holds after `versions` of it, which follow each other. `None` if that is as before.
+pub async fn hold(tx: &Tx, versions: &[&OrderState]) -> Result<Option<Change>> {
+    let (Some(first), Some(last)) = (versions.first(), versions.last()) else { return Ok(None) };
+    let holds = if last.status == OrderStatus::Cancelled { 0 } else { last.quantity };
+    let before = match first.version {
         0 => 0,
-        _ => tx.optional::<(i64,)>(HELD, &[&order.id]).await?.map_or(0, |(quantity,)| quantity),
+        _ => tx.optional::<(i64,)>(HELD, &[&last.id]).await?.map_or(0, |(quantity,)| quantity),
     };
-    if holds != before {
-        tx.execute(HOLD, &[&order.id, &order.ticket.id, &holds]).await?;
-        tx.execute(TAKEN, &[&order.ticket.id, &(holds - before), &order.id]).await?;
+    if holds == before {
+        return Ok(None);
     }
-    Ok(())
+    tx.execute(HOLD, &[&last.id, &last.ticket.id, &holds]).await?;
+    Ok(Some(Change { ticket: last.ticket.id, order: last.id, by: holds - before }))
+}
+
+/// Counts what orders hold more or less: for each ticket first what was let go, then what was taken.
+pub async fn count(tx: &Tx, changes: impl Iterator<Item = Change>) -> Result<()> {
+    let mut sums: BTreeMap<(TicketId, bool), Change> = BTreeMap::new();
+    for change in changes {
+        match sums.entry((change.ticket, change.by > 0)) {
+            Entry::Vacant(first) => {
+                first.insert(change);
+            }
+            Entry::Occupied(mut sum) => {
+                let by = sum.get().by + change.by;
+                sum.insert(Change { by, ..change });
+            }
+        }
+    }
+    let all = sums.values().map(|Change { ticket, order, by }| async move {
+        tx.execute(TAKEN, &[ticket, by, order]).await.map(drop)
+    });
+    try_join_all(all).await.map(drop)
 }
 
 /// Keeps the capacity that orders kept, unless the owner has edited the ticket since.

@@ -2,13 +2,17 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod browser;
+mod chaos;
 mod commands;
 mod copies;
 mod crashes;
+mod engines_away;
 mod faults;
 mod input;
 mod journey;
 mod race;
+mod routes;
+mod statements;
 mod tls;
 
 /// The binary under test.

@@ -1,10 +1,12 @@
 //! Measures Marquee from outside: a real server in a process of its own, a real data directory, real HTTP.
 //! See README.md beside this file for what the numbers mean.
 
+mod backing;
 mod copies;
 mod http;
 mod load;
 mod machine;
+mod peer;
 mod report;
 mod sale;
 mod server;
@@ -16,26 +18,32 @@ use std::time::Duration;
 /// Whatever goes wrong ends the run with a sentence.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const USAGE: &str =
-    "usage: bench sale [--seconds N] [--rounds N] [--connections N] [--tickets N] [--copies N]
-                  [--server PATH] [--data DIR]
+const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--rounds N] [--connections N] [--tickets N]
+                  [--copies N] [--load N] [--server PATH] [--data DIR]
 
+  --postgres       on a PostgreSQL of the run's own, beside pgbench on the same; else on SQLite, beside requests
+                   that do nothing
+  --nats           with a NATS of the run's own; else in one process
   --seconds N      how long each phase is driven (8)
   --rounds N       rounds of all phases, interleaved (3)
   --connections N  keep-alive connections, each with a buyer of its own (64)
   --tickets N      tickets of the phase `spread` (1000)
   --copies N       tickets listed one by one to measure the copies' lag (500)
+  --load N         orders a second in the background, for the lag under load (300)
   --server PATH    a marquee binary; without it the workspace's is built and used
   --data DIR       where to make the data directory (the workspace's target directory)";
 
 /// What the command line says.
 #[derive(Debug, Clone)]
 struct Options {
+    postgres: bool,
+    nats: bool,
     seconds: Duration,
     rounds: usize,
     connections: usize,
     tickets: usize,
     copies: usize,
+    load: usize,
     server: Option<PathBuf>,
     data: Option<PathBuf>,
 }
@@ -43,29 +51,44 @@ struct Options {
 impl Options {
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
         let mut options = Self {
+            postgres: false,
+            nats: false,
             seconds: Duration::from_secs(8),
             rounds: 3,
             connections: 64,
             tickets: 1000,
             copies: 500,
+            load: 300,
             server: None,
             data: None,
         };
         while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or_else(|| format!("{name} wants a value\n{USAGE}"))?;
-            let number = || value.parse().ok().filter(|n| *n > 0).ok_or(format!("{name} wants a number"));
             match name.as_str() {
-                "--seconds" => options.seconds = Duration::from_secs(number()? as u64),
-                "--rounds" => options.rounds = number()?,
-                "--connections" => options.connections = number()?,
-                "--tickets" => options.tickets = number()?,
-                "--copies" => options.copies = number()?,
-                "--server" => options.server = Some(value.into()),
-                "--data" => options.data = Some(value.into()),
-                _ => return Err(format!("there is no {name}\n{USAGE}").into()),
+                "--postgres" => options.postgres = true,
+                "--nats" => options.nats = true,
+                _ => {
+                    let value = arguments.next().ok_or_else(|| format!("{name} wants a value\n{USAGE}"))?;
+                    options.set(&name, &value)?;
+                }
             }
         }
         Ok(options)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let number = || value.parse().ok().filter(|n| *n > 0).ok_or(format!("{name} wants a number"));
+        match name {
+            "--seconds" => self.seconds = Duration::from_secs(number()? as u64),
+            "--rounds" => self.rounds = number()?,
+            "--connections" => self.connections = number()?,
+            "--tickets" => self.tickets = number()?,
+            "--copies" => self.copies = number()?,
+            "--load" => self.load = number()?,
+            "--server" => self.server = Some(value.into()),
+            "--data" => self.data = Some(value.into()),
+            _ => return Err(format!("there is no {name}\n{USAGE}").into()),
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,12 @@ use crate::machine::Spent;
 
 /// What is measured in turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Phase(pub &'static str);
+pub struct Phase {
+    /// Its name.
+    pub name: &'static str,
+    /// The phase that it is measured by.
+    pub peer: Option<&'static str>,
+}
 
 /// One phase of one round.
 #[derive(Debug, Clone)]
@@ -18,13 +23,15 @@ pub struct Round {
     pub driven: Duration,
     /// Until every event had its effects.
     pub whole: Duration,
-    /// The median latency, in milliseconds.
+    /// The median latency, in milliseconds; not a number where it is not known.
     pub p50: f64,
     /// That of 99 in 100.
     pub p99: f64,
     /// The longest.
     pub max: f64,
-    /// Processor time.
+    /// Processor time until the last answer.
+    pub driving: Spent,
+    /// Processor time until every event had its effects.
     pub spent: Spent,
 }
 
@@ -43,8 +50,19 @@ impl Round {
         (self.whole - self.driven).as_secs_f64()
     }
 
-    fn cpu(&self, seconds: f64) -> f64 {
+    /// Milliseconds of processor time for an answer.
+    fn cost(&self, seconds: f64) -> f64 {
         seconds * 1000.0 / self.answers as f64
+    }
+
+    /// Percent of the machine while they were asked for.
+    fn share(&self, seconds: f64) -> f64 {
+        seconds / self.driving.all * 100.0
+    }
+
+    fn shares(&self) -> [f64; 5] {
+        let Spent { server, postgres, nats, client, others, .. } = self.driving;
+        [server, postgres, nats, client, others].map(|seconds| self.share(seconds))
     }
 }
 
@@ -55,19 +73,17 @@ pub struct Table(Vec<(Phase, Vec<Round>)>);
 impl Table {
     /// Adds a round; answers a line about it.
     pub fn add(&mut self, phase: Phase, round: Round) -> String {
+        let [server, postgres, nats, client, others] = round.shares();
         let line = format!(
-            "{:<7}{:>7.0}/s drained, {:>7.0}/s driven, {:.2} s drain, p50 {:.2} p99 {:.2} max {:.1} ms, server {:.3} s \
-             and client {:.3} s of cpu per 1000, others {:.0} %",
-            phase.0,
-            round.rate(),
+            "{:<14}{:>7.0}/s driven, {:>7.0}/s drained, {:.2} s drain, p50 {:.2} p99 {:.2} max {:.1} ms; server {server:.0} % \
+             postgres {postgres:.0} % nats {nats:.0} % client {client:.0} % others {others:.0} %",
+            phase.name,
             round.burst(),
+            round.rate(),
             round.drain(),
             round.p50,
             round.p99,
             round.max,
-            round.cpu(round.spent.server),
-            round.cpu(round.spent.client),
-            round.spent.others * 100.0,
         );
         match self.0.iter_mut().find(|(known, _)| *known == phase) {
             Some((_, rounds)) => rounds.push(round),
@@ -76,50 +92,60 @@ impl Table {
         line
     }
 
-    fn median(&self, phase: Phase, of: impl Fn(&Round) -> f64) -> f64 {
-        let rounds = self.0.iter().find(|(known, _)| *known == phase).map_or(&[][..], |(_, rounds)| rounds);
-        let mut values: Vec<f64> = rounds.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    fn rounds(&self, name: &str) -> &[Round] {
+        self.0.iter().find(|(phase, _)| phase.name == name).map_or(&[], |(_, rounds)| rounds)
     }
 
-    /// The median over the rounds of a phase's rate by `noop`'s of the same round.
-    fn ratio(&self, phase: Phase) -> f64 {
-        let rounds = |wanted: Phase| {
-            self.0.iter().find(|(known, _)| *known == wanted).map_or(&[][..], |(_, rounds)| rounds)
-        };
-        let pairs = rounds(phase).iter().zip(rounds(Phase("noop")));
-        let mut ratios: Vec<f64> = pairs.map(|(one, noop)| one.rate() / noop.rate()).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+    /// The median over the rounds of a phase's rate by its peer's of the same round.
+    fn ratio(&self, phase: Phase, rate: impl Fn(&Round) -> f64) -> Option<f64> {
+        let pairs = self.rounds(phase.name).iter().zip(self.rounds(phase.peer?));
+        Some(median(pairs.map(|(one, peer)| rate(one) / rate(peer))))
     }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| phase | answers/s, drained | by noop | answers/s, driven | drain s | p50 ms | p99 ms | \
-             server cpu s per 1000 | client cpu s per 1000 | others' cpu |"
+            "| phase | answers/s, driven | by its peer | answers/s, drained | by its peer | drain s | p50 ms | p99 ms | \
+             cpu ms an answer: server | postgres | nats | client | cpu % while driven: server | postgres | nats | \
+             client | others |"
         )?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
-        for (phase, _) in &self.0 {
-            let median = |of: fn(&Round) -> f64| self.median(*phase, of);
-            writeln!(
+        writeln!(f, "|{}", "---|".repeat(17))?;
+        for (phase, rounds) in &self.0 {
+            let of = |value: &dyn Fn(&Round) -> f64| median(rounds.iter().map(value));
+            let ratio = |ratio: Option<f64>| ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+            write!(
                 f,
-                "| {} | {:.0} | {:.3} | {:.0} | {:.2} | {:.2} | {:.2} | {:.3} | {:.3} | {:.0} % |",
-                phase.0,
-                median(Round::rate),
-                self.ratio(*phase),
-                median(Round::burst),
-                median(Round::drain),
-                median(|r| r.p50),
-                median(|r| r.p99),
-                median(|r| r.cpu(r.spent.server)),
-                median(|r| r.cpu(r.spent.client)),
-                median(|r| r.spent.others * 100.0),
+                "| {} | {:.0} | {} | {:.0} | {} | {:.2} | {} | {} |",
+                phase.name,
+                of(&Round::burst),
+                ratio(self.ratio(*phase, Round::burst)),
+                of(&Round::rate),
+                ratio(self.ratio(*phase, Round::rate)),
+                of(&Round::drain),
+                known(of(&|round| round.p50)),
+                known(of(&|round| round.p99)),
             )?;
+            let costs: [fn(&Spent) -> f64; 4] = [|s| s.server, |s| s.postgres, |s| s.nats, |s| s.client];
+            for cost in costs {
+                write!(f, " {:.3} |", of(&|round| round.cost(cost(&round.spent))))?;
+            }
+            for place in 0..5 {
+                write!(f, " {:.0} |", of(&|round| round.shares()[place]))?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
+}
+
+fn known(milliseconds: f64) -> String {
+    if milliseconds.is_nan() { "–".to_owned() } else { format!("{milliseconds:.2}") }
 }

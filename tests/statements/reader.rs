@@ -1,6 +1,6 @@
 //! Reads the SQL statements out of the sources: every string of a crate that begins as a statement does, with
-//! `concat!` and the simple macros of its file expanded. It follows `mod` as the compiler does, so that a
-//! new file is read too; what is only there for tests is not.
+//! `concat!` and the simple macros of its file expanded, and every `Many::new`. It follows `mod` as the compiler
+//! does, so that a new file is read too; what is only there for tests is not.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,10 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ExprMacro, ItemConst, ItemMacro, ItemMod, Lit, LitStr, Macro, Token, Type};
+use syn::{
+    Attribute, Expr, ExprCall, ExprMacro, ItemConst, ItemMacro, ItemMod, ItemStatic, Lit, LitStr, Macro,
+    Token, Type,
+};
 
 /// A statement in the sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +102,23 @@ impl Visit<'_> for Reader<'_> {
         self.within = before;
     }
 
+    fn visit_item_static(&mut self, item: &ItemStatic) {
+        let before = self.within.replace(item.ident.to_string());
+        visit::visit_item_static(self, item);
+        self.within = before;
+    }
+
+    fn visit_expr_call(&mut self, call: &ExprCall) {
+        if !is_many(&call.func) {
+            return visit::visit_expr_call(self, call);
+        }
+        let parts: Option<Vec<String>> = call.args.iter().map(|part| self.text(part)).collect();
+        let Some([head, row, tail]) = parts.as_deref() else {
+            panic!("{} {:?}: teach the reader these parts of a statement", self.file, self.within)
+        };
+        self.note(one_row(head, row, tail));
+    }
+
     fn visit_expr_macro(&mut self, item: &ExprMacro) {
         if let Some(text) = self.value(&item.mac) {
             self.note(text);
@@ -144,6 +164,20 @@ impl Reader<'_> {
             _ => None,
         }
     }
+}
+
+/// A statement for many rows as it is noted: with one (`crates/db/src/many.rs`).
+fn one_row(head: &str, row: &str, tail: &str) -> String {
+    let mut parts = row.split('?');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let row = parts.enumerate().fold(first, |row, (n, part)| format!("{row}${}{part}", n + 1));
+    format!("{head} {row} {tail}")
+}
+
+fn is_many(function: &Expr) -> bool {
+    let Expr::Path(function) = function else { return false };
+    let names: Vec<String> = function.path.segments.iter().map(|part| part.ident.to_string()).collect();
+    names.ends_with(&["Many".to_owned(), "new".to_owned()])
 }
 
 /// Puts arguments into the one rule of a macro: `($a:literal, …) => { … $a … }`.
@@ -235,6 +269,7 @@ mod tests {
             mod check {
                 pub const BY_ID: &'static str = rows!("WHERE id = $1", " LIMIT 1");
             }
+            static MANY: db::Many = Many::new("INSERT INTO t (a, b) VALUES", "(?, 'x', ?)", "");
             impl Store { const INNER: &str = "DELETE \
                 FROM t"; }
             /// "SELECT nothing": a comment.
@@ -247,6 +282,7 @@ mod tests {
             ("store.rs PLAIN", "SELECT a\n                FROM t"),
             ("store.rs JOINED", "UPDATE t SET a = clock() + 7"),
             ("store.rs BY_ID", "SELECT a FROM t WHERE id = $1 LIMIT 1"),
+            ("store.rs MANY", "INSERT INTO t (a, b) VALUES ($1, 'x', $2) "),
             ("store.rs `DELETE FROM t`", "DELETE FROM t"),
             ("store.rs `SELECT inline`", "SELECT inline"),
         ];

@@ -1,4 +1,4 @@
--- `tx` stands before `seq`: the transaction has its number before its event has a place (see outbox.rs).
+-- `tx` stands before `seq`: the transaction has its number before its event has a place (see feed.rs).
 CREATE SEQUENCE outbox_seq;
 CREATE TABLE outbox (
     tx XID8 NOT NULL DEFAULT pg_current_xact_id(),

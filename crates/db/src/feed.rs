@@ -19,9 +19,11 @@ const NEXT_AND_LATE: &str = "SELECT seq, id, subject, aggregate, version, payloa
     UNION ALL (SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
         WHERE seq > $1 ORDER BY seq LIMIT $2)
     ORDER BY seq";
-/// The oldest transaction at work, and the number that the next one gets.
-const HORIZON: &str = "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT),
-    CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)";
+/// The number below which every transaction has ended.
+const OLDEST: &str = "SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)";
+/// A number of one's own: above that of every transaction at work. (A snapshot's `xmax` is not: it is one more
+/// than the latest that has *ended*, and ones with higher numbers may be at work.)
+const ABOVE: &str = "SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)";
 
 /// The lease of the relay.
 const NAME: &str = "outbox";
@@ -77,7 +79,7 @@ impl Feed {
             self.db.all(NEXT, &[&self.top, &limit]).await?
         } else {
             // Asked first: what has ended by now is seen by the read that follows.
-            let (oldest, _): (i64, i64) = self.db.one(HORIZON, &[]).await?;
+            let (oldest,): (i64,) = self.db.one(OLDEST, &[]).await?;
             let places: Vec<String> = self.gaps.keys().map(ToString::to_string).collect();
             let rows: Vec<Recorded> =
                 self.db.all(NEXT_AND_LATE, &[&self.top, &limit, &places.join(",")]).await?;
@@ -94,8 +96,8 @@ impl Feed {
             self.top = row.seq;
         }
         if !leaps.is_empty() && self.db.is_shared() {
-            let (_, next): (i64, i64) = self.db.one(HORIZON, &[]).await?;
-            self.gaps.extend(leaps.into_iter().map(|place| (place, next)));
+            let (above,): (i64,) = self.db.one(ABOVE, &[]).await?;
+            self.gaps.extend(leaps.into_iter().map(|place| (place, above)));
             while i64::try_from(self.gaps.len()).unwrap_or(GAPS) > GAPS {
                 self.gaps.pop_first();
             }
@@ -128,6 +130,17 @@ impl Feed {
         self.noted = to;
         mark.clone_into(&mut self.mark);
         Ok(())
+    }
+
+    /// Has everything that is kept published again, the oldest first, by the next feed: the stream was lost.
+    /// Consumers know what they have heard.
+    ///
+    /// # Errors
+    /// `Conflict` if the outbox has another relay by now. Else as the engine says.
+    pub async fn rewind(self) -> Result<()> {
+        let (owner, noted) = (&self.owner, self.noted);
+        let rewound = self.db.write(|tx| async move { tx.advance(owner, NAME, noted, 0, "").await }).await?;
+        if rewound { Ok(()) } else { Err(Error::conflict("the outbox has another relay")) }
     }
 
     /// Gives the outbox to whoever asks next.

@@ -5,15 +5,18 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use kernel::{Error, Result};
+use kernel::{Error, Kind, Result};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Db, Tx};
 
 /// Commands that may wait; more are refused with 503.
 const QUEUE: usize = 8_192;
+/// A group that fails after this time has waited for a database that is away.
+const SLOW: Duration = Duration::from_secs(1);
 /// Commands in one transaction.
 const GROUP: usize = 256;
 
@@ -49,12 +52,23 @@ where
                 waiting.retain(|(_, caller)| !caller.is_closed());
                 let (commands, callers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
                 let commands: Arc<[C]> = commands.into();
-                let count = callers.len();
+                let (count, begun) = (callers.len(), Instant::now());
                 let run = AssertUnwindSafe(run(&db, &apply, commands, count)).catch_unwind().await;
                 // A bug in one group must not end the lane.
                 let answers = run.unwrap_or_else(|_| {
                     (0..count).map(|_| Err(Error::internal("a lane's group panicked"))).collect()
                 });
+                // Whoever queued behind a group that waited for the database in vain would wait as long, one
+                // group after the other, and hears now instead.
+                let away = answers
+                    .iter()
+                    .find_map(|answer| answer.as_ref().err())
+                    .filter(|_| begun.elapsed() > SLOW);
+                if let Some(error) = away.filter(|error| error.kind == Kind::Unavailable).cloned() {
+                    while let Ok((_, caller)) = queue.try_recv() {
+                        let _ = caller.send(Err(error.clone()));
+                    }
+                }
                 for (caller, answer) in callers.into_iter().zip(answers) {
                     // A caller that went away has no use for its answer.
                     let _ = caller.send(answer);

@@ -8,18 +8,21 @@ use contracts::Event;
 use kernel::{Clock, Error, EventId, Instant, Result};
 use tokio::sync::Notify;
 
-use crate::{Db, Tx, from_row};
+use crate::{Db, Many, Param, Tx, from_row};
 
-const INSERT: &str = "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at)
-    VALUES ($1, $2, $3, $4, $5, $6)";
+static INSERT: Many = Many::new(
+    "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at) VALUES",
+    "(?, ?, ?, ?, ?, ?)",
+    "",
+);
 const WAITING: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
     WHERE seq > (SELECT position FROM leases WHERE name = 'outbox') ORDER BY seq LIMIT $1";
 const LAG: &str = "SELECT COUNT(*), MIN(occurred_at) FROM outbox
     WHERE seq > (SELECT position FROM leases WHERE name = 'outbox')";
 /// Looks at the thousand oldest rows only: there is no index on their age, nor need there be.
-const PRUNE: &str = "DELETE FROM outbox WHERE seq <= (SELECT MIN(seq) FROM outbox) + 999
-    AND occurred_at < $1 AND seq <= (SELECT position FROM leases WHERE name = 'outbox')";
-const REWIND: &str = "UPDATE leases SET position = 0, mark = '' WHERE name = 'outbox'";
+const PRUNE: &str = "DELETE FROM outbox WHERE seq IN
+    (SELECT seq FROM (SELECT seq, occurred_at FROM outbox ORDER BY seq LIMIT 1000) AS oldest
+        WHERE occurred_at < $1 AND seq <= (SELECT position FROM leases WHERE name = 'outbox'))";
 
 /// An event as the outbox holds it.
 #[derive(Debug, Clone)]
@@ -47,12 +50,29 @@ impl Tx {
     /// # Errors
     /// `Internal` if the aggregate's version has been recorded before, or as the engine says.
     pub async fn emit(&self, event: &Event) -> Result<()> {
+        self.emit_all(std::slice::from_ref(event)).await
+    }
+
+    /// Records events in their order, as [`Tx::emit`] does one.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn emit_all(&self, events: &[Event]) -> Result<()> {
         let clock: &Clock = self.clock();
-        let payload =
-            serde_json::to_string(event).map_err(|e| Error::internal("an event has no JSON").because(e))?;
-        let (id, now) = (EventId::new(clock), clock.now());
-        self.execute(INSERT, &[&id, &event.subject(), &event.aggregate(), &event.version(), &payload, &now])
-            .await?;
+        let now = clock.now();
+        let mut rows = Vec::with_capacity(events.len());
+        for event in events {
+            let payload = serde_json::to_string(event)
+                .map_err(|e| Error::internal("an event has no JSON").because(e))?;
+            rows.push((EventId::new(clock), event.subject(), event.aggregate(), event.version(), payload));
+        }
+        let params: Vec<&dyn Param> = rows
+            .iter()
+            .flat_map(|(id, subject, aggregate, version, payload)| {
+                [id as &dyn Param, subject, aggregate, version, payload, &now]
+            })
+            .collect();
+        self.execute_many(&INSERT, &params).await?;
         self.wake_relay();
         Ok(())
     }
@@ -89,14 +109,5 @@ impl Db {
     /// As the engine says.
     pub async fn outbox_prune(&self, before: Instant) -> Result<u64> {
         self.write(|tx| async move { tx.execute(PRUNE, &[&before]).await }).await
-    }
-
-    /// Has the relay publish again everything that is kept, the oldest first. Consumers know what they have
-    /// heard; this is for a stream that was lost.
-    ///
-    /// # Errors
-    /// As the engine says.
-    pub async fn outbox_rewind(&self) -> Result<()> {
-        self.write(|tx| async move { tx.execute(REWIND, &[]).await.map(drop) }).await
     }
 }

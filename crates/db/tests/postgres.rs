@@ -92,6 +92,56 @@ async fn an_event_that_commits_late_is_not_skipped() {
     assert_eq!(db.outbox_lag().await.unwrap().0, 0);
 }
 
+/// The same, where the one that is late has the higher number of the two: a snapshot does not speak of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_is_one_of_a_transaction_that_began_later() {
+    let Some((_database, db)) = database().await else { return };
+    let (begun, emitted, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (early, late) = (event(), event());
+    let first = {
+        let (db, begun, go_on, late) = (db.clone(), begun.clone(), emitted.clone(), late.clone());
+        tokio::spawn(async move {
+            db.write(|tx| {
+                let (begun, go_on, late) = (begun.clone(), go_on.clone(), late.clone());
+                async move {
+                    tx.execute(ADD, &[&"a"]).await?;
+                    begun.notify_one();
+                    go_on.notified().await;
+                    tx.emit(&late).await
+                }
+            })
+            .await
+        })
+    };
+    begun.notified().await;
+    let second = {
+        let (db, emitted, go_on, early) = (db.clone(), emitted.clone(), go_on.clone(), early.clone());
+        tokio::spawn(async move {
+            db.write(|tx| {
+                let (emitted, go_on, early) = (emitted.clone(), go_on.clone(), early.clone());
+                async move {
+                    tx.emit(&early).await?;
+                    emitted.notify_one();
+                    go_on.notified().await;
+                    Ok(())
+                }
+            })
+            .await
+        })
+    };
+    first.await.unwrap().unwrap();
+    let mut feed = db.feed("relay").await.unwrap().unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.extend(feed.next(10).await.unwrap().into_iter().map(|r| r.aggregate));
+    }
+    assert_eq!(seen, [late.aggregate()]);
+    go_on.notify_one();
+    second.await.unwrap().unwrap();
+    let seen: Vec<String> = feed.next(10).await.unwrap().into_iter().map(|r| r.aggregate).collect();
+    assert_eq!(seen, [early.aggregate()]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_that_stays_empty_holds_nothing_up() {
     let Some((_database, db)) = database().await else { return };

@@ -54,7 +54,7 @@ async fn the_outbox_gives_events_in_order_until_they_are_marked() {
         3,
         "only what was published goes"
     );
-    db.outbox_rewind().await.unwrap();
+    db.feed("one").await.unwrap().unwrap().rewind().await.unwrap();
     assert_eq!(feed.note("mark").await.unwrap_err().kind, Kind::Conflict);
     assert_eq!(db.feed("one").await.unwrap().unwrap().next(10).await.unwrap().len(), 2);
 }

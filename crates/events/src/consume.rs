@@ -160,16 +160,20 @@ impl Subscription {
     /// What of a batch is new here, marked as heard. What waits behind a parked event is parked as well.
     async fn fresh<'a>(&self, tx: &Tx, heard: &[&'a Delivery]) -> Result<Vec<&'a Event>> {
         let some_are_parked = tx.count_parked().await? > 0;
-        let news = heard.iter().map(|delivery| async move {
-            let Recorded { aggregate, version, .. } = &delivery.recorded;
-            if some_are_parked && tx.is_parked(aggregate).await? {
+        let mut open = Vec::with_capacity(heard.len());
+        for delivery in heard {
+            if some_are_parked && tx.is_parked(&delivery.recorded.aggregate).await? {
                 tx.park(&delivery.recorded, "waits behind an earlier event of its aggregate").await?;
-                return Ok(None);
+            } else {
+                open.push(*delivery);
             }
-            let is_new = tx.first_time(aggregate, *version).await?;
-            if is_new { delivery.event().map(Some) } else { Ok(None) }
-        });
-        Ok(try_join_all(news).await?.into_iter().flatten().collect())
+        }
+        let versions: Vec<(&str, i64)> = open
+            .iter()
+            .map(|delivery| (delivery.recorded.aggregate.as_str(), delivery.recorded.version))
+            .collect();
+        let new = tx.first_times(&versions).await?;
+        open.into_iter().zip(new).filter(|(_, new)| *new).map(|(delivery, _)| delivery.event()).collect()
     }
 
     /// Runs `effects` in one transaction with the steps that the batch means.

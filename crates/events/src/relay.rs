@@ -141,7 +141,9 @@ impl Relay<'_> {
                 metrics::histogram!("outbox_delivery_seconds", "service" => self.db.name())
                     .record(lag.as_secs_f64());
             }
-            if feed.is_ahead() && (count == 0 || noted_at.elapsed() >= NOTE) {
+            // And now and then without news: what a late transaction holds up must not cost the lease.
+            let is_due = count > 0 && renewed_at.elapsed() >= AGAIN;
+            if is_due || feed.is_ahead() && (count == 0 || noted_at.elapsed() >= NOTE) {
                 feed.note(&self.outlet.mark()).await?;
                 noted_at = Instant::now();
                 renewed_at = noted_at;
@@ -169,9 +171,9 @@ impl Relay<'_> {
         let fence = Fence::new(self.db, self.owner, feed.mark());
         if self.outlet.open(feed.mark(), &fence).await? == Opened::Anew {
             tracing::warn!(service = self.db.name(), "everything that is kept is published again");
-            self.db.outbox_rewind().await?;
-            let again = self.db.feed(self.owner).await?;
-            *feed = again.ok_or_else(|| Error::conflict("the outbox has another relay"))?;
+            let taken = || Error::conflict("the outbox has another relay");
+            self.db.feed(self.owner).await?.ok_or_else(taken)?.rewind().await?;
+            *feed = self.db.feed(self.owner).await?.ok_or_else(taken)?;
         }
         // After the stream was read: whoever has lost the lease by now publishes nothing.
         if self.db.is_shared() || feed.mark() != self.outlet.mark() {

@@ -118,8 +118,9 @@ struct DatabaseFlags {
     /// PostgreSQL for payments alone
     #[arg(long, env = "PAYMENTS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
     payments_database_url: Option<String>,
-    /// Connections to PostgreSQL that each service of this process keeps at most
-    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 6, global = true, value_name = "N",
+    /// Connections to PostgreSQL that each service of this process keeps at most; the test gateway's ledger
+    /// counts as one more. Together they must stay below the server's max_connections
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 4, global = true, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     database_connections: u16,
 }
@@ -147,7 +148,7 @@ impl DatabaseFlags {
 
 /// What a flag or the environment gave, else the file that `NAME_FILE` names; an empty one is none.
 fn or_file(given: Option<String>, name: &str) -> Result<Option<String>> {
-    let value = match given {
+    let value = match given.filter(|value| !value.is_empty()) {
         Some(value) => Some(value),
         None => secrets::from_environment(name)?,
     };

@@ -26,7 +26,7 @@ pub(crate) async fn migrate(settings: Settings) -> Result<ExitCode> {
         house::database(&settings, *service, migrate).await?;
     }
     if migrate && settings.services.contains(&Service::Payments) {
-        gateway::open(&settings).await?;
+        gateway::open(&settings, true).await?;
     }
     println!("the databases are up to date");
     Ok(ExitCode::SUCCESS)
@@ -80,7 +80,8 @@ async fn carry_out(mut settings: Settings, command: Command) -> Result<ExitCode>
         Some(lines) => lines,
         None => {
             let _lock = if settings.is_embedded() { Some(data_dir::lock(&settings.data)?) } else { None };
-            let house = House::open(&settings, true).await?;
+            // Servers may be at work on a shared database: only `migrate` and `serve` change its tables.
+            let house = House::open(&settings, settings.is_embedded()).await?;
             control::act(&house, command).await?
         }
     };

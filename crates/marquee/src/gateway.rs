@@ -10,15 +10,15 @@ pub(crate) const TEST: &str = "test:";
 /// The name of its ledger's database.
 pub(crate) const LEDGER: &str = "gateway";
 
-/// Opens the gateway.
+/// Opens the gateway; `migrate` brings the ledger of the built-in one up to date.
 ///
 /// # Errors
 /// A sentence that says what to set.
-pub(crate) async fn open(settings: &Settings) -> Result<Gateway> {
+pub(crate) async fn open(settings: &Settings, migrate: bool) -> Result<Gateway> {
     let clock = settings.clock.clone();
     if settings.payments_url == TEST {
         let ledger = db::Db::open(&settings.location(LEDGER), LEDGER, clock)?;
-        return Ok(Gateway::Test(TestGateway::open(ledger).await?));
+        return Ok(Gateway::Test(TestGateway::open(ledger, migrate).await?));
     }
     let secret = |name| Ok::<_, Error>(secrets::from_environment(name)?.filter(|secret| !secret.is_empty()));
     let config = StripeConfig {

@@ -98,7 +98,7 @@ impl House {
             Service::Orders => self.orders = Some(Orders::new(own, web, settings.orders.clone())),
             Service::Expiration => self.expiration = Some(Expiration::new(own)),
             Service::Payments => {
-                let gateway = gateway::open(settings).await?;
+                let gateway = gateway::open(settings, migrate).await?;
                 self.payments = Some(Payments::new(own, web, gateway, payments::Settings::default()));
             }
         }

@@ -23,6 +23,8 @@ const REVOKED: &str = "revoked";
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long to wait after nobody answered.
 const RETRY: Duration = Duration::from_millis(250);
+/// How often a process that cannot hear looks by itself.
+const DEAF: Duration = Duration::from_secs(1);
 /// The live revocations are learned anew this often, whatever was heard.
 const ANEW: Duration = Duration::from_secs(30);
 
@@ -98,16 +100,21 @@ async fn keep_learning(nats: Nats, web: Web, accounts: Option<Accounts>) {
         if !now.connected {
             web.revocations().set_hearing(false);
         }
-        let mut again = ANEW;
-        if now.connected {
+        let mut again = if now.connected { ANEW } else { DEAF };
+        // Deaf or not, where accounts runs here its rows say what ended.
+        if now.connected || matches!(source, Source::Here(_)) {
             match learn(&web, &source).await {
                 Ok(()) => {
+                    if now.connected && learned != Some(now.connects) {
+                        // Once more soon: the server may not have had our subscriptions yet.
+                        again = DEAF;
+                    }
                     learned = Some(now.connects);
-                    web.revocations().set_hearing(true);
+                    web.revocations().set_hearing(now.connected);
                 }
                 Err(error) => tracing::warn!(error = ?error, "cannot learn which sessions have ended"),
             }
-            if learned != Some(now.connects) {
+            if now.connected && learned != Some(now.connects) {
                 again = RETRY;
             }
         }

@@ -62,13 +62,24 @@ async fn ready(State(operations): State<Operations>) -> web::Result<Response> {
 
 async fn metrics(State(operations): State<Operations>) -> web::Result<Response> {
     for db in operations.databases.iter() {
-        let (waiting, since) = db.outbox_lag().await?;
-        let age = since.map_or(0.0, |at| at.until(db.clock().now()).as_secs_f64());
-        metrics::gauge!("outbox_waiting", "service" => db.name()).set(waiting as f64);
-        metrics::gauge!("outbox_oldest_seconds", "service" => db.name()).set(age);
-        metrics::gauge!("dead_letters", "service" => db.name()).set(db.count_dead_letters().await? as f64);
+        let up = gauge(db).await;
+        if let Err(error) = &up {
+            // The metrics of an outage are the ones that are wanted most.
+            tracing::debug!(db = db.name(), ?error, "its own figures are not to be had");
+        }
+        metrics::gauge!("database_up", "service" => db.name()).set(f64::from(u8::from(up.is_ok())));
     }
     operations.metrics.run_upkeep();
     let text = operations.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// Sets what has to be asked of a database.
+async fn gauge(db: &Db) -> Result<()> {
+    let (waiting, since) = db.outbox_lag().await?;
+    let age = since.map_or(0.0, |at| at.until(db.clock().now()).as_secs_f64());
+    metrics::gauge!("outbox_waiting", "service" => db.name()).set(waiting as f64);
+    metrics::gauge!("outbox_oldest_seconds", "service" => db.name()).set(age);
+    metrics::gauge!("dead_letters", "service" => db.name()).set(db.count_dead_letters().await? as f64);
+    Ok(())
 }

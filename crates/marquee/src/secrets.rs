@@ -14,7 +14,7 @@ use crate::settings::unsigned;
 
 /// The secret `name` from `name` or from the file that `name_FILE` names; trailing line ends are cut.
 pub(crate) fn from_environment(name: &str) -> Result<Option<String>> {
-    if let Ok(value) = std::env::var(name) {
+    if let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty()) {
         return Ok(Some(value));
     }
     let Ok(path) = std::env::var(format!("{name}_FILE")) else { return Ok(None) };

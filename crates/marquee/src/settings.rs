@@ -139,6 +139,12 @@ impl Settings {
                  set NATS_URL, e.g. nats://host:4222, or name no service to run all of them here",
             ));
         }
+        if whole && self.is_embedded() && self.nats.is_some() {
+            return Err(Error::invalid(
+                "NATS_URL is for processes that share users and tickets: set DATABASE_URL as well, \
+                 or leave NATS_URL out to run everything in this one",
+            ));
+        }
         if self.jwt_key.is_none() && (!whole || !self.is_embedded()) {
             return Err(unsigned());
         }
@@ -223,6 +229,8 @@ mod tests {
             s.jwt_key = Some(Secret::new("sixteen or more of them"));
         };
         assert!(settings(signed).check_serving().is_ok());
+        let lonely = |s: &mut Settings| s.nats = Some(NatsSettings::new("nats://127.0.0.1:4222"));
+        assert!(refusal(lonely).contains("set DATABASE_URL"));
         let demo = |s: &mut Settings| {
             signed(s);
             s.demo = true;

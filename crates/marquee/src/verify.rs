@@ -114,7 +114,7 @@ impl Books {
             orders: open("orders")?,
             expiration: open("expiration")?,
             payments: open("payments")?,
-            gateway: gateway::open(settings).await?,
+            gateway: gateway::open(settings, false).await?,
         })
     }
 

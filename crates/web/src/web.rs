@@ -120,6 +120,16 @@ impl Web {
         self.0.body_limit
     }
 
+    /// What to answer where a copy of another service's data is not here: 404; while this process cannot hear
+    /// the others 503, for then it may well exist.
+    pub fn unheard_of(&self) -> kernel::Error {
+        if self.revocations().is_hearing() {
+            kernel::Error::not_found()
+        } else {
+            kernel::Error::unavailable("the bus is away, and with it what happened meanwhile")
+        }
+    }
+
     /// Tells open pages that a number has changed.
     pub fn changes(&self) -> &Changes {
         &self.0.changes

@@ -2,18 +2,23 @@
 //! timer in memory is only a reason to look sooner.
 
 mod store;
+#[cfg(test)]
+mod tests;
 mod timer;
 pub mod verify;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contracts::{Event, OrderState, OrderStatus};
 use db::{Db, Migration, Tx};
 use events::{Handler, Job, Subscription};
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use kernel::Result;
+use futures_util::future::{BoxFuture, try_join, try_join_all};
+use kernel::{OrderId, Result};
 use tokio::sync::Notify;
+
+use crate::store::Hold;
 
 /// This service's tables.
 pub const MIGRATIONS: &[Migration] =
@@ -44,18 +49,27 @@ impl Expiration {
         vec![Job::new("end holds", move |stop| async move { timer::run(&this.db, &this.sooner, stop).await })]
     }
 
-    async fn follow(&self, tx: &Tx, order: &OrderState) -> Result<()> {
-        match order.status {
-            OrderStatus::Complete | OrderStatus::Cancelled => store::forget(tx, order.id).await,
-            OrderStatus::Created if order.version == 0 => {
-                store::remember(tx, order.id, order.expires_at).await?;
-                let sooner = Arc::clone(&self.sooner);
-                tx.after_commit(move || sooner.notify_one());
-                Ok(())
+    /// Follows orders, each through versions that follow each other: a new one has an end to remember, one that
+    /// is over has none any more.
+    async fn follow(&self, tx: &Tx, orders: &BTreeMap<OrderId, Vec<&OrderState>>) -> Result<()> {
+        let (mut begun, mut over) = (Vec::new(), Vec::new());
+        for (id, versions) in orders {
+            let (Some(first), Some(last)) = (versions.first(), versions.last()) else { continue };
+            match last.status {
+                OrderStatus::Complete | OrderStatus::Cancelled => over.push(store::forget(tx, *id)),
+                OrderStatus::Created | OrderStatus::AwaitingPayment if first.version == 0 => {
+                    begun.push(Hold { order_id: *id, expires_at: last.expires_at });
+                }
+                // Its end is known, or has been announced already.
+                OrderStatus::Created | OrderStatus::AwaitingPayment => {}
             }
-            // Its end is known, or has been announced already.
-            OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(()),
         }
+        try_join(store::remember(tx, &begun), try_join_all(over)).await?;
+        if !begun.is_empty() {
+            let sooner = Arc::clone(&self.sooner);
+            tx.after_commit(move || sooner.notify_one());
+        }
+        Ok(())
     }
 }
 
@@ -65,13 +79,21 @@ impl Handler for Expiration {
     }
 
     fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+        async move { self.handle_all(&tx, &[event]).await }.boxed()
+    }
+
+    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
-            match event {
-                Event::OrderCreated(order) | Event::OrderUpdated(order) | Event::OrderCancelled(order) => {
-                    self.follow(&tx, order).await
+            let mut orders: BTreeMap<OrderId, Vec<&OrderState>> = BTreeMap::new();
+            for event in events {
+                if let Event::OrderCreated(order)
+                | Event::OrderUpdated(order)
+                | Event::OrderCancelled(order) = event
+                {
+                    orders.entry(order.id).or_default().push(order);
                 }
-                _ => Ok(()),
             }
+            self.follow(tx, &orders).await
         }
         .boxed()
     }

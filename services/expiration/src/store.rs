@@ -1,11 +1,14 @@
 //! All of this service's SQL.
 
 use contracts::ExpirationState;
-use db::{Db, Tx, from_row};
+use db::{Db, Many, Param, Tx, from_row};
 use kernel::{Instant, OrderId, Result};
 
-const REMEMBER: &str =
-    "INSERT INTO holds (order_id, expires_at) VALUES ($1, $2) ON CONFLICT (order_id) DO NOTHING";
+static REMEMBER: Many = Many::new(
+    "INSERT INTO holds (order_id, expires_at) VALUES",
+    "(?, ?)",
+    "ON CONFLICT (order_id) DO NOTHING",
+);
 const FORGET: &str = "DELETE FROM holds WHERE order_id = $1";
 const NEXT_END: &str = "SELECT MIN(expires_at) FROM holds";
 const TAKE_DUE: &str = "DELETE FROM holds WHERE order_id IN
@@ -28,9 +31,11 @@ impl From<Hold> for ExpirationState {
     }
 }
 
-/// Remembers a hold's end.
-pub async fn remember(tx: &Tx, order: OrderId, at: Instant) -> Result<()> {
-    tx.execute(REMEMBER, &[&order, &at]).await.map(drop)
+/// Remembers when holds end.
+pub async fn remember(tx: &Tx, holds: &[Hold]) -> Result<()> {
+    let rows: Vec<&dyn Param> =
+        holds.iter().flat_map(|Hold { order_id, expires_at }| [order_id as &dyn Param, expires_at]).collect();
+    tx.execute_many(&REMEMBER, &rows).await.map(drop)
 }
 
 /// Forgets a hold that needs no end any more.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use contracts::Event;
 use db::Db;
-use futures_util::future::try_join_all;
 use kernel::Result;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +55,7 @@ async fn announce(db: &Db) -> Result<()> {
     db.write(|tx| async move {
         let due = store::take_due(&tx, tx.clock().now(), BATCH).await?;
         let ends: Vec<Event> = due.into_iter().map(|hold| Event::ExpirationComplete(hold.into())).collect();
-        try_join_all(ends.iter().map(|end| tx.emit(end))).await.map(drop)
+        tx.emit_all(&ends).await
     })
     .await
 }

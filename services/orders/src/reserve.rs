@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contracts::{OrderStatus, OrderTicket};
 use db::{Db, IdempotencyKey, Lane, StoredAnswer, Tx};
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join_all;
 use kernel::{Error, Kind, OrderId, Result, TicketId, UserId};
 use tokio::time::{Instant, timeout_at};
 
@@ -74,8 +74,18 @@ impl Group<'_> {
         for (place, ticket) in taken.into_iter().flatten() {
             tickets[place] = ticket;
         }
-        let ends = self.wishes.iter().zip(tickets).zip(keys);
-        try_join_all(ends.map(|((wish, ticket), begun)| self.end(wish, ticket, begun))).await
+        let mut answers = Vec::with_capacity(tickets.len());
+        for (wish, ticket) in self.wishes.iter().zip(tickets) {
+            answers.push(match ticket {
+                Ok(ticket) => Ok(self.order(wish, ticket)?),
+                Err(refusal) => Err(refusal),
+            });
+        }
+        let orders: Vec<&Order> = answers.iter().flatten().collect();
+        store::insert(self.tx, &orders).await?;
+        let begun = self.wishes.iter().zip(&answers).zip(keys).filter(|(_, begun)| *begun);
+        try_join_all(begun.map(|((wish, answer), _)| self.keep(wish, answer))).await?;
+        Ok(answers)
     }
 
     /// Notes that the work under a wish's key has begun. False if it had begun before.
@@ -102,28 +112,12 @@ impl Group<'_> {
         Ok(taken)
     }
 
-    /// Writes the order of a wish that got its capacity, and the answer under its key.
-    async fn end(&self, wish: &Reserve, ticket: Result<OrderTicket>, begun: bool) -> Result<Result<Order>> {
-        let key = wish.key.as_ref().filter(|_| begun);
-        let ticket = match ticket {
-            Ok(ticket) => ticket,
-            Err(refusal) => {
-                if let Some(key) = key {
-                    self.tx.forget(&key.scope, &key.key).await?;
-                }
-                return Ok(Err(refusal));
-            }
-        };
-        let order = self.order(wish, ticket)?;
-        let write = store::insert(self.tx, &order);
-        match key {
-            None => write.await?,
-            Some(key) => {
-                let answer = StoredAnswer { status: 201, body: api::body(&order, &[])? };
-                try_join(write, self.tx.answer(&key.scope, &key.key, &answer)).await?;
-            }
-        }
-        Ok(Ok(order))
+    /// Keeps the answer under a wish's key; a refusal is not kept.
+    async fn keep(&self, wish: &Reserve, answer: &Result<Order>) -> Result<()> {
+        let Some(key) = &wish.key else { return Ok(()) };
+        let Ok(order) = answer else { return self.tx.forget(&key.scope, &key.key).await };
+        let answer = StoredAnswer { status: 201, body: api::body(order, &[])? };
+        self.tx.answer(&key.scope, &key.key, &answer).await
     }
 
     fn order(&self, wish: &Reserve, ticket: OrderTicket) -> Result<Order> {
@@ -171,6 +165,7 @@ impl Orders {
                     // Or it is another process that hears of it, whose bell does not ring here.
                     let _ = timeout_at(deadline.min(Instant::now() + LOOK), copied).await;
                 }
+                Err(error) if error.kind == Kind::NotFound => return Err(self.0.web.unheard_of()),
                 answer => return answer,
             }
         }

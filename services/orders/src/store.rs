@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use contracts::{CancelReason, OrderStatus, OrderTicket, StockState, TicketState};
-use db::{Db, Param, Tx, from_row};
+use contracts::{CancelReason, Event, OrderStatus, OrderTicket, StockState, TicketState};
+use db::{Db, Many, Param, Tx, from_row};
 use futures_util::future::try_join;
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
 
@@ -33,10 +33,12 @@ const COPY: &str = "INSERT INTO stock
     WHERE stock.version < excluded.version
     RETURNING capacity, clamps";
 const CLAMPED: &str = "UPDATE stock SET clamps = clamps + 1 WHERE ticket_id = $1";
-const INSERT: &str =
+static INSERT: Many = Many::new(
     "INSERT INTO orders (id, version, user_id, status, quantity, amount, expires_at, expired,
-        ticket_id, ticket_title, ticket_price, ticket_version, seller_id, history)
-    VALUES ($1, 0, $2, 'created', $3, $4, $5, FALSE, $6, $7, $8, $9, $10, $11)";
+        ticket_id, ticket_title, ticket_price, ticket_version, seller_id, history) VALUES",
+    "(?, 0, ?, 'created', ?, ?, ?, FALSE, ?, ?, ?, ?, ?, ?)",
+    "",
+);
 const ADVANCE: &str =
     "UPDATE orders SET version = $2, status = $3, reason = $4, expired = $5, payment_id = $6,
         history = history || $7
@@ -181,15 +183,20 @@ pub async fn take(tx: &Tx, guard: Guard, ticket: TicketId, quantity: i64) -> Res
     Err(Error::invalid("Ticket is already reserved"))
 }
 
-/// Writes a new order and announces it.
-pub async fn insert(tx: &Tx, order: &Order) -> Result<()> {
-    let Order { id, user_id, quantity, amount, expires_at, ticket, .. } = order;
+/// Writes new orders and announces them.
+pub async fn insert(tx: &Tx, orders: &[&Order]) -> Result<()> {
     let history = entry(OrderStatus::Created, tx.clock().now());
-    let OrderTicket { id: ticket_id, title, price, version, seller_id } = ticket;
-    let row: [&dyn Param; 11] =
-        [id, user_id, quantity, amount, expires_at, ticket_id, title, price, version, seller_id, &history];
-    let event = contracts::Event::OrderCreated(order.state(None));
-    try_join(tx.execute(INSERT, &row), tx.emit(&event)).await.map(drop)
+    let mut rows: Vec<&dyn Param> = Vec::with_capacity(11 * orders.len());
+    for order in orders {
+        let Order { id, user_id, quantity, amount, expires_at, ticket, .. } = order;
+        let OrderTicket { id: ticket_id, title, price, version, seller_id } = ticket;
+        let row: [&dyn Param; 11] = [
+            id, user_id, quantity, amount, expires_at, ticket_id, title, price, version, seller_id, &history,
+        ];
+        rows.extend(row);
+    }
+    let events: Vec<Event> = orders.iter().map(|order| Event::OrderCreated(order.state(None))).collect();
+    try_join(tx.execute_many(&INSERT, &rows), tx.emit_all(&events)).await.map(drop)
 }
 
 /// Lets `cause` happen to an order: the one way in which an order changes. Answers the order afterwards

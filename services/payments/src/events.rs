@@ -1,13 +1,15 @@
 //! What payments hears: orders, to copy them and to give their money back; the end of a hold, to settle
 //! what is in flight for it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use contracts::{Event, OrderState, PaymentStatus};
 use db::Tx;
 use events::Handler;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use kernel::{Error, OrderId, PaymentId, Result};
-use std::sync::Arc;
 
 use crate::{Payments, store};
 
@@ -20,11 +22,34 @@ impl Handler for Payments {
         async move {
             match event {
                 Event::OrderCreated(order) | Event::OrderUpdated(order) | Event::OrderCancelled(order) => {
-                    self.copy(&tx, order).await
+                    match order.refund {
+                        Some(payment) => self.must_go_back(&tx, payment).await,
+                        None => Ok(()),
+                    }
                 }
                 Event::ExpirationComplete(hold) => self.hurry(&tx, hold.order_id).await,
                 _ => Ok(()),
             }
+        }
+        .boxed()
+    }
+
+    /// The copies first, all at once: each order as it was last. Then what its versions ask for.
+    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let mut orders: BTreeMap<OrderId, &OrderState> = BTreeMap::new();
+            for event in events {
+                if let Event::OrderCreated(order)
+                | Event::OrderUpdated(order)
+                | Event::OrderCancelled(order) = event
+                {
+                    orders.insert(order.id, order);
+                }
+            }
+            store::copy_orders(tx, orders.into_values()).await?;
+            let inner = Arc::clone(&self.0);
+            tx.after_commit(move || inner.copies.notify_waiters());
+            events::side_by_side(self, tx, events).await
         }
         .boxed()
     }
@@ -41,16 +66,6 @@ impl Handler for Payments {
 }
 
 impl Payments {
-    async fn copy(&self, tx: &Tx, order: &OrderState) -> Result<()> {
-        store::copy_order(tx, order).await?;
-        let inner = Arc::clone(&self.0);
-        tx.after_commit(move || inner.copies.notify_waiters());
-        match order.refund {
-            Some(payment) => self.must_go_back(tx, payment).await,
-            None => Ok(()),
-        }
-    }
-
     /// Orders asks only for what was captured, so anything else here is a fault that somebody has to see.
     async fn must_go_back(&self, tx: &Tx, id: PaymentId) -> Result<()> {
         let payment = self.ask_back(tx, id).await?;

@@ -30,7 +30,7 @@ impl Payments {
         token: &str,
         key: Option<IdempotencyKey>,
     ) -> Result<Payment> {
-        let known = self.order(order).await?.ok_or_else(Error::not_found)?;
+        let known = self.order(order).await?.ok_or_else(|| self.0.web.unheard_of())?;
         if known.user_id != buyer {
             return Err(Error::unauthorized());
         }

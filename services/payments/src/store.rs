@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 
 use contracts::{OrderState, PaymentStatus};
-use db::{Column, Db, IdempotencyKey, Param, Tx, Value, from_row};
+use db::{Column, Db, IdempotencyKey, Many, Param, Tx, Value, from_row};
 use kernel::{Error, Instant, OrderId, PaymentId, Result, UserId};
 
 use crate::model::{Cause, Order, Payment, Refusal};
 
-const COPY: &str = "INSERT INTO orders
-    (id, version, user_id, seller_id, status, reason, quantity, amount, expires_at, title, expired)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, FALSE)
-    ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status,
+static COPY: Many = Many::new(
+    "INSERT INTO orders
+    (id, version, user_id, seller_id, status, reason, quantity, amount, expires_at, title, expired) VALUES",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, FALSE)",
+    "ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status,
     reason = excluded.reason, amount = excluded.amount, expires_at = excluded.expires_at
-    WHERE orders.version < excluded.version";
+    WHERE orders.version < excluded.version",
+);
 const EXPIRE: &str = "UPDATE orders SET expired = TRUE WHERE id = $1 AND expired = FALSE";
 const ORDER: &str =
     "SELECT id, version, user_id, seller_id, status, reason, quantity, amount, expires_at, title,
@@ -104,22 +106,18 @@ pub(crate) fn start<K>(after: Option<kernel::Id<K>>) -> String {
     after.map_or_else(String::new, |id| id.to_string())
 }
 
-/// Takes over a newer version of an order.
-pub(crate) async fn copy_order(tx: &Tx, state: &OrderState) -> Result<()> {
-    let OrderState { id, version, user_id, status, reason, quantity, amount, expires_at, ticket, .. } = state;
-    let copy: [&dyn Param; 10] = [
-        id,
-        version,
-        user_id,
-        &ticket.seller_id,
-        status,
-        reason,
-        quantity,
-        amount,
-        expires_at,
-        &ticket.title,
-    ];
-    tx.execute(COPY, &copy).await.map(drop)
+/// Takes over newer versions of orders, one of each order.
+pub(crate) async fn copy_orders(tx: &Tx, states: impl Iterator<Item = &OrderState>) -> Result<()> {
+    let mut rows: Vec<&dyn Param> = Vec::new();
+    for state in states {
+        let OrderState { id, version, user_id, status, reason, quantity, amount, expires_at, ticket, .. } =
+            state;
+        let (seller, title) = (&ticket.seller_id, &ticket.title);
+        let row: [&dyn Param; 10] =
+            [id, version, user_id, seller, status, reason, quantity, amount, expires_at, title];
+        rows.extend(row);
+    }
+    tx.execute_many(&COPY, &rows).await.map(drop)
 }
 
 /// Notes that the end of an order's hold was announced; false if that, or the order, is not news here.

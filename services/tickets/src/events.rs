@@ -6,7 +6,7 @@ use contracts::{Event, OrderState};
 use db::Tx;
 use events::Handler;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::BoxFuture;
 use kernel::{OrderId, Result, TicketId};
 
 use crate::{Tickets, store};
@@ -41,8 +41,8 @@ impl Handler for Tickets {
                     _ => {}
                 }
             }
-            let holds = try_join_all(orders.values().map(|versions| store::hold(tx, versions))).await?;
-            store::count(tx, holds.into_iter().flatten()).await?;
+            let changes = store::hold(tx, &orders).await?;
+            store::count(tx, changes).await?;
             for stock in stocks {
                 store::keep_capacity(tx, stock).await?;
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use contracts::{Event, OrderState, OrderStatus, StockState};
-use db::{Db, Tx, from_row};
+use db::{Db, Many, Param, Tx, from_row};
 use futures_util::future::try_join_all;
 use kernel::{Error, Instant, OrderId, Result, TicketId, UserId};
 
@@ -40,8 +40,11 @@ const ALL: &str =
         closes_at, taken, order_id FROM tickets WHERE id > $1 ORDER BY id LIMIT $2";
 const ANY: &str = "SELECT 1 FROM tickets LIMIT 1";
 const HELD: &str = "SELECT quantity FROM holds WHERE order_id = $1";
-const HOLD: &str = "INSERT INTO holds (order_id, ticket_id, quantity) VALUES ($1, $2, $3)
-    ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity";
+static HOLD: Many = Many::new(
+    "INSERT INTO holds (order_id, ticket_id, quantity) VALUES",
+    "(?, ?, ?)",
+    "ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity",
+);
 const TAKEN: &str = "UPDATE tickets SET taken = taken + $2, order_id = CASE
         WHEN capacity = 1 AND $2 > 0 THEN $3 WHEN taken + $2 <= 0 THEN NULL ELSE order_id END
     WHERE id = $1";
@@ -143,23 +146,32 @@ pub struct Change {
     by: i64,
 }
 
-/// Notes what an order holds after `versions` of it, which follow each other. `None` if that is as before.
-pub async fn hold(tx: &Tx, versions: &[&OrderState]) -> Result<Option<Change>> {
+/// Notes what orders hold, each after versions of it that follow each other; answers what that changes.
+pub async fn hold(tx: &Tx, orders: &BTreeMap<OrderId, Vec<&OrderState>>) -> Result<Vec<Change>> {
+    let changes = try_join_all(orders.values().map(|versions| change(tx, versions))).await?;
+    let changes: Vec<(Change, i64)> = changes.into_iter().flatten().collect();
+    let rows: Vec<&dyn Param> = changes
+        .iter()
+        .flat_map(|(Change { ticket, order, .. }, holds)| [order as &dyn Param, ticket, holds])
+        .collect();
+    tx.execute_many(&HOLD, &rows).await?;
+    Ok(changes.into_iter().map(|(change, _)| change).collect())
+}
+
+/// What the versions of one order change, and what it holds after them. `None` if that is as before.
+async fn change(tx: &Tx, versions: &[&OrderState]) -> Result<Option<(Change, i64)>> {
     let (Some(first), Some(last)) = (versions.first(), versions.last()) else { return Ok(None) };
     let holds = if last.status == OrderStatus::Cancelled { 0 } else { last.quantity };
     let before = match first.version {
         0 => 0,
         _ => tx.optional::<(i64,)>(HELD, &[&last.id]).await?.map_or(0, |(quantity,)| quantity),
     };
-    if holds == before {
-        return Ok(None);
-    }
-    tx.execute(HOLD, &[&last.id, &last.ticket.id, &holds]).await?;
-    Ok(Some(Change { ticket: last.ticket.id, order: last.id, by: holds - before }))
+    let change = Change { ticket: last.ticket.id, order: last.id, by: holds - before };
+    Ok((holds != before).then_some((change, holds)))
 }
 
 /// Counts what orders hold more or less: for each ticket first what was let go, then what was taken.
-pub async fn count(tx: &Tx, changes: impl Iterator<Item = Change>) -> Result<()> {
+pub async fn count(tx: &Tx, changes: Vec<Change>) -> Result<()> {
     let mut sums: BTreeMap<(TicketId, bool), Change> = BTreeMap::new();
     for change in changes {
         match sums.entry((change.ticket, change.by > 0)) {

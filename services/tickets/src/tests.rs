@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use axum::http::{Request, header};
-use contracts::{OrderState, OrderStatus};
+use contracts::{Event, OrderState, OrderStatus, StockState};
+use events::Handler as _;
 use kernel::TicketId;
 use serde_json::{Value, json};
 
 use crate::testing::{House, id_of};
+use crate::verify;
 
 fn unknown(house: &House) -> String {
     format!("/api/tickets/{}", TicketId::new(&house.clock))
@@ -278,4 +280,22 @@ async fn edits_at_once_leave_no_gap_in_the_versions() {
     }
     let versions: Vec<i64> = house.announced().await.into_iter().map(|(_, version)| version).collect();
     assert_eq!(versions, (0..=10).collect::<Vec<i64>>());
+}
+
+#[tokio::test]
+async fn capacity_that_orders_kept_is_shown_unless_the_owner_edited_since() {
+    let house = House::new().await;
+    assert!(house.tickets.is_empty().await.unwrap());
+    let id = id_of(&house.listed(json!({"title": "M", "price": 20, "capacity": 5})).await);
+    assert!(!house.tickets.is_empty().await.unwrap());
+    let ticket_id: TicketId = id.parse().unwrap();
+    for (ticket_version, capacity, shown) in [(1, 9, 5), (0, 7, 7)] {
+        let kept = &Event::StockUpdated(StockState { ticket_id, version: 0, ticket_version, capacity });
+        let tickets = &house.tickets;
+        house.db.write(|tx| async move { tickets.handle(tx, kept).await }).await.unwrap();
+        assert_eq!(house.ticket(&id).await["capacity"], shown);
+    }
+    let all = verify::tickets_after(&house.db, None, 10).await.unwrap();
+    assert_eq!(all.iter().map(|ticket| (ticket.id, ticket.capacity)).collect::<Vec<_>>(), [(ticket_id, 7)]);
+    assert!(verify::tickets_after(&house.db, Some(ticket_id), 10).await.unwrap().is_empty());
 }

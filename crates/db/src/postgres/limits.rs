@@ -21,7 +21,7 @@ impl Default for Limits {
     /// For requests: somebody waits for the answer.
     fn default() -> Self {
         Self {
-            connections: 6,
+            connections: 4,
             connect: Duration::from_secs(2),
             wait: Duration::from_secs(2),
             statement: Duration::from_secs(3),

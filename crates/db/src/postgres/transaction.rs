@@ -39,6 +39,9 @@ impl Transaction {
         let (began, done) = join(begin, connection.run(sql, params)).await;
         began.unwrap_or(Ok(())).and(done).map_err(|failure| {
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            if failed.as_ref().is_some_and(|first| first.echo) {
+                *failed = None;
+            }
             failed.get_or_insert(failure).error.clone()
         })
     }

@@ -89,6 +89,18 @@ impl Reader {
         if stream.created != self.mark || last < self.position {
             self.restart(stream.created).await?;
         }
+        // A stream that was made and filled before this consumer came is not a loss; it begins where that does.
+        if self.position > 0 && u64::try_from(self.position).unwrap_or(0) + 1 < stream.first {
+            let (position, first) = (self.position, stream.first);
+            metrics::counter!("events_missed_total", "consumer" => self.db.name()).increment(1);
+            tracing::error!(
+                consumer = self.db.name(),
+                partition = &*self.partition.lease,
+                position,
+                first,
+                "the stream dropped events that this consumer may not have heard: it was away longer than NATS_KEEP"
+            );
+        }
         let config = pull::Config {
             filter_subject: self.nats.event_subject(self.partition.source, self.partition.number, "*"),
             deliver_policy: DeliverPolicy::ByStartSequence {

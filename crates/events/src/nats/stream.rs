@@ -23,6 +23,8 @@ pub(crate) struct Known {
     pub(crate) created: Arc<str>,
     /// Its last sequence.
     pub(crate) last: u64,
+    /// The first that it still keeps; not part of the mark.
+    pub(crate) first: u64,
 }
 
 impl Known {
@@ -30,13 +32,14 @@ impl Known {
         Self {
             created: info.created.unix_timestamp_nanos().to_string().into(),
             last: info.state.last_sequence,
+            first: info.state.first_sequence,
         }
     }
 
     /// Reads what [`Known::mark`] wrote.
     pub(crate) fn parse(mark: &str) -> Option<Self> {
         let (created, last) = mark.split_once(' ')?;
-        Some(Self { created: created.into(), last: last.parse().ok()? })
+        Some(Self { created: created.into(), last: last.parse().ok()?, first: 0 })
     }
 
     pub(crate) fn mark(&self) -> String {
@@ -165,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written() {
-        let known = Known { created: "1790000000000000001".into(), last: 42 };
+        let known = Known { created: "1790000000000000001".into(), last: 42, first: 0 };
         assert_eq!(Known::parse(&known.mark()), Some(known));
         assert_eq!(Known::parse(""), None);
     }

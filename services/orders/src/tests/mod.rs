@@ -1,6 +1,7 @@
 //! A house with a real database, driven through its routes and by events.
 
 mod api;
+mod events;
 mod pages;
 
 use std::time::Duration;

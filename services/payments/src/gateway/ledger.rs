@@ -61,8 +61,12 @@ impl Ledger {
         &self.0
     }
 
-    pub(super) async fn open(db: Db) -> Result<Self> {
-        db.migrate(MIGRATIONS).await?;
+    pub(super) async fn open(db: Db, migrate: bool) -> Result<Self> {
+        if migrate {
+            db.migrate(MIGRATIONS).await?;
+        } else {
+            db.check_migrated(MIGRATIONS).await?;
+        }
         Ok(Self(db))
     }
 

@@ -74,12 +74,12 @@ impl TestGateway {
         self.ledger.db()
     }
 
-    /// Opens (and makes, where absent) its books in `db`.
+    /// Opens its books in `db`; `migrate` makes them, where absent.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn open(db: db::Db) -> Result<Self> {
-        Ok(Self { ledger: Ledger::open(db).await?, rehearsal: Arc::default() })
+    pub async fn open(db: db::Db, migrate: bool) -> Result<Self> {
+        Ok(Self { ledger: Ledger::open(db, migrate).await?, rehearsal: Arc::default() })
     }
 
     pub(super) async fn charge(&self, attempt: Attempt<'_>, token: &str) -> Result<Outcome> {

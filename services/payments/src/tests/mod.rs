@@ -80,6 +80,7 @@ impl House {
         let test = TestGateway::open(
             Db::open(&Location::new(home.url(), home.directory(), "gateway"), "gateway", clock.clone())
                 .unwrap(),
+            true,
         )
         .await
         .unwrap();

@@ -1,0 +1,75 @@
+//! The servers behind the server under test: none for an embedded house, else a PostgreSQL of its own, and NATS.
+
+use std::path::{Path, PathBuf};
+
+use engines::{Database, Nats, Postgres};
+
+use crate::machine::{self, Processes};
+use crate::{Options, Result};
+
+/// Real engines of this run's own; they go with it.
+pub struct Backing {
+    nats: Option<Nats>,
+    database: Option<Database>,
+    postgres: Option<Postgres>,
+}
+
+impl Backing {
+    /// Starts what the options ask for.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let mut backing = Self { nats: None, database: None, postgres: None };
+        if options.postgres {
+            let postgres = Postgres::start_durable().await.ok_or("PostgreSQL is not installed")?;
+            backing.database = Some(postgres.database().await);
+            backing.postgres = Some(postgres);
+        }
+        if options.nats {
+            backing.nats = Some(Nats::start().await.ok_or("NATS is not installed")?);
+        }
+        Ok(backing)
+    }
+
+    /// What tells a `marquee` where its engines are.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = Vec::new();
+        if let Some(database) = &self.database {
+            variables.push(("DATABASE_URL", database.url().to_owned()));
+            // Of what several processes would share.
+            variables.push(("JWT_KEY", "only this run's sessions are signed with it".to_owned()));
+        }
+        if let Some(nats) = &self.nats {
+            variables.push(("NATS_URL", nats.url().to_owned()));
+        }
+        variables
+    }
+
+    /// The URL of the server's database, if that is not a file.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_ref().map(Database::url)
+    }
+
+    /// Another empty database of the same PostgreSQL, for the peer.
+    pub async fn beside(&self) -> Result<Database> {
+        Ok(self.postgres.as_ref().ok_or("there is no PostgreSQL")?.database().await)
+    }
+
+    /// Whether events pass through NATS.
+    pub fn has_bus(&self) -> bool {
+        self.nats.is_some()
+    }
+
+    /// Where commits become durable: `data`, unless PostgreSQL has them.
+    pub fn disk(&self, data: &Path) -> PathBuf {
+        if self.postgres.is_some() { std::env::temp_dir() } else { data.to_owned() }
+    }
+
+    /// Whose processor time is to be told apart; `server` is the server under test.
+    pub fn processes(&self, server: u32) -> Result<Processes> {
+        let of = |there: bool, name| if there { machine::child(name).map(Some) } else { Ok(None) };
+        Ok(Processes {
+            server,
+            postgres: of(self.postgres.is_some(), "postgres")?,
+            nats: of(self.nats.is_some(), "nats-server")?,
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! One statement for many rows: what costs per statement (a message, a plan, a walk through the executor) is
+//! paid once for up to [`LARGEST`] of them. The rows of a call are cut into powers of two, so that a database
+//! keeps few statements prepared, and the pieces travel together.
+
+use std::sync::OnceLock;
+
+use futures_util::future::try_join_all;
+use kernel::{Error, Result};
+
+use crate::{FromRow, Param, Tx, statements};
+
+/// Rows of the largest statement.
+const LARGEST: usize = 64;
+/// 1, 2, 4 … [`LARGEST`].
+const SIZES: usize = LARGEST.ilog2() as usize + 1;
+
+/// A statement whose `VALUES` have as many rows as there are at hand. Declare it once, as a `static`.
+pub struct Many {
+    head: &'static str,
+    row: &'static str,
+    tail: &'static str,
+    texts: [OnceLock<String>; SIZES],
+}
+
+impl Many {
+    /// `head` ends in `VALUES`; `row` is one row in brackets, with a `?` for each of its parameters; `tail` is what
+    /// follows the rows. Parameters are numbered row by row.
+    pub const fn new(head: &'static str, row: &'static str, tail: &'static str) -> Self {
+        Self { head, row, tail, texts: [const { OnceLock::new() }; SIZES] }
+    }
+
+    fn width(&self) -> usize {
+        self.row.bytes().filter(|byte| *byte == b'?').count()
+    }
+
+    /// The statement for `1 << size` rows.
+    fn text(&'static self, size: usize) -> &'static str {
+        self.texts[size].get_or_init(|| {
+            let mut number = 0;
+            let mut row = || {
+                let numbered = self.row.split('?').enumerate().map(|(place, part)| match place {
+                    0 => part.to_string(),
+                    _ => {
+                        number += 1;
+                        format!("${number}{part}")
+                    }
+                });
+                numbered.collect::<String>()
+            };
+            let rows: Vec<String> = (0..1usize << size).map(|_| row()).collect();
+            format!("{} {} {}", self.head, rows.join(", "), self.tail)
+        })
+    }
+
+    /// Cuts the parameters of many rows into the pieces of single statements.
+    fn pieces<'p, 'v>(
+        &'static self,
+        params: &'p [&'v dyn Param],
+    ) -> Result<Vec<(&'static str, &'p [&'v dyn Param])>> {
+        let width = self.width();
+        if width == 0 || !params.len().is_multiple_of(width) {
+            return Err(Error::internal("rows of another width than their statement's"));
+        }
+        let (mut pieces, mut rest) = (Vec::new(), params);
+        while !rest.is_empty() {
+            let rows = (rest.len() / width).min(LARGEST);
+            let size = rows.ilog2() as usize;
+            let (piece, others) = rest.split_at((1 << size) * width);
+            pieces.push((self.text(size), piece));
+            rest = others;
+        }
+        Ok(pieces)
+    }
+}
+
+impl Tx {
+    /// Runs `many` for all rows whose parameters follow each other in `params`; answers how many rows changed.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`]; `Internal` if the parameters are not those of whole rows.
+    pub async fn execute_many(&self, many: &'static Many, params: &[&dyn Param]) -> Result<u64> {
+        let pieces = many.pieces(params)?;
+        self.note(many);
+        let all = try_join_all(pieces.into_iter().map(|(sql, piece)| self.execute(sql, piece))).await?;
+        Ok(all.into_iter().sum())
+    }
+
+    /// As [`Tx::execute_many`], for a statement that returns rows; they come in no order.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn all_many<T: FromRow>(&self, many: &'static Many, params: &[&dyn Param]) -> Result<Vec<T>> {
+        let pieces = many.pieces(params)?;
+        self.note(many);
+        let all = try_join_all(pieces.into_iter().map(|(sql, piece)| self.all(sql, piece))).await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// Whatever the number of rows, it is one statement that was executed: that of one row stands for it.
+    fn note(&self, many: &'static Many) {
+        statements::executed(if self.is_shared() { "postgres" } else { "sqlite" }, many.text(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static PAIRS: Many = Many::new("INSERT INTO t (a, b, c) VALUES", "(?, 'x', ?)", "ON CONFLICT DO NOTHING");
+
+    #[test]
+    fn rows_are_cut_into_powers_of_two_and_numbered_through() {
+        let n = 1i64;
+        let params: Vec<&dyn Param> = vec![&n; 2 * 71];
+        let pieces = PAIRS.pieces(&params).unwrap();
+        assert_eq!(pieces.iter().map(|(_, piece)| piece.len() / 2).collect::<Vec<_>>(), [64, 4, 2, 1]);
+        assert_eq!(
+            pieces[2].0,
+            "INSERT INTO t (a, b, c) VALUES ($1, 'x', $2), ($3, 'x', $4) ON CONFLICT DO NOTHING"
+        );
+        assert!(PAIRS.pieces(&params[..3]).is_err());
+    }
+}

@@ -64,6 +64,12 @@ pub(crate) async fn retry_events(settings: Settings) -> Result<ExitCode> {
 }
 
 pub(crate) async fn backup(settings: Settings, file: &Path) -> Result<ExitCode> {
+    if !settings.is_whole_embedded() {
+        return Err(Error::invalid(
+            "backup is for an installation whose data is all in --data: copy a PostgreSQL server by its own means, \
+             e.g. pg_dump",
+        ));
+    }
     // The server has a working directory of its own.
     let file = std::path::absolute(file).map_err(|e| Error::invalid("no such path").because(e))?;
     carry_out(settings, Command::Backup { file }).await

@@ -92,6 +92,11 @@ impl Settings {
         self.services.iter().any(|service| self.databases.of(service.name()).is_none())
     }
 
+    /// Whether everything is kept in the data directory.
+    pub(crate) fn is_whole_embedded(&self) -> bool {
+        self.databases.urls().next().is_none()
+    }
+
     /// What runs here and where its data is, for people; without any password.
     pub(crate) fn place(&self) -> String {
         let mut parts = Vec::new();

@@ -14,9 +14,10 @@ const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 /// Starts logging to standard error; `RUST_LOG` narrows it.
 pub(crate) fn init_logs(format: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // It says of every attempt to connect what we say once.
-    let quiet = "async_nats=off".parse().map(|directive| filter.clone().add_directive(directive));
-    let filter = quiet.unwrap_or(filter);
+    // They say of every attempt to connect, and of every notice, what we say once.
+    let quiet =
+        ["async_nats=off", "tokio_postgres=warn"].into_iter().filter_map(|directive| directive.parse().ok());
+    let filter = quiet.fold(filter, EnvFilter::add_directive);
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,12 +1,12 @@
 //! What orders hears: tickets, to copy them; expirations and payments, to move orders on.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use contracts::Event;
 use db::Tx;
 use events::Handler;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::BoxFuture;
 use kernel::{Error, OrderId, PaymentId, Result};
 
 use contracts::{PaymentState, PaymentStatus, TicketState};
@@ -20,42 +20,38 @@ impl Handler for Orders {
     }
 
     fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
-        async move {
-            match event {
-                Event::TicketCreated(ticket) | Event::TicketUpdated(ticket) => self.copy(&tx, ticket).await,
-                Event::ExpirationComplete(hold) => self.happen(&tx, hold.order_id, Cause::Expired).await,
-                Event::PaymentCreated(payment) | Event::PaymentUpdated(payment) => match cause(payment) {
-                    Some(cause) => self.happen(&tx, payment.order_id, cause).await,
-                    None => Ok(()),
-                },
-                _ => Ok(()),
-            }
-        }
-        .boxed()
+        async move { self.handle_all(&tx, &[event]).await }.boxed()
     }
 
-    fn shares(&self, event: &Event) -> Option<String> {
-        match event {
-            Event::ExpirationComplete(hold) => Some(hold.order_id.to_string()),
-            Event::PaymentCreated(payment) | Event::PaymentUpdated(payment) => {
-                Some(payment.order_id.to_string())
-            }
-            _ => None,
-        }
-    }
-
-    /// Holds that end together give capacity back in the order of their tickets' ids, in which reservations
-    /// take it, so that none waits for another in a circle.
+    /// What happens to different orders happens to all of them at once.
     fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
-            let ending = events.iter().filter_map(|event| match event {
-                Event::ExpirationComplete(hold) => Some(store::find(tx, hold.order_id)),
-                _ => None,
-            });
-            let ending = try_join_all(ending).await?;
-            let tickets: BTreeSet<_> = ending.into_iter().flatten().map(|order| order.ticket.id).collect();
-            try_join_all(tickets.into_iter().map(|ticket| store::lock_stock(tx, ticket))).await?;
-            events::side_by_side(self, tx, events).await
+            let mut rounds: Vec<HashMap<OrderId, Cause>> = Vec::new();
+            for event in events {
+                let (order, cause) = match event {
+                    Event::TicketCreated(ticket) | Event::TicketUpdated(ticket) => {
+                        self.copy(tx, ticket).await?;
+                        continue;
+                    }
+                    Event::ExpirationComplete(hold) => (hold.order_id, Some(Cause::Expired)),
+                    Event::PaymentCreated(payment) | Event::PaymentUpdated(payment) => {
+                        (payment.order_id, cause(payment))
+                    }
+                    _ => continue,
+                };
+                let Some(cause) = cause else { continue };
+                // What comes second for an order waits for the second round.
+                let round = rounds.iter().position(|round| !round.contains_key(&order));
+                let round = round.unwrap_or_else(|| {
+                    rounds.push(HashMap::new());
+                    rounds.len() - 1
+                });
+                rounds[round].insert(order, cause);
+            }
+            for round in rounds {
+                self.happen(tx, round).await?;
+            }
+            Ok(())
         }
         .boxed()
     }
@@ -82,13 +78,18 @@ impl Orders {
         Ok(())
     }
 
-    /// Lets `cause` happen to an order that must be known here: nobody expires or pays what was never made.
-    async fn happen(&self, tx: &Tx, id: OrderId, cause: Cause) -> Result<()> {
-        let order = store::find(tx, id)
-            .await?
-            .ok_or_else(|| Error::internal(format!("no order {id} to be {cause:?}")))?;
-        if store::advance(tx, &order, cause).await?.is_some() {
-            self.announce(tx, id);
+    /// Lets something happen to orders that must be known here: nobody expires or pays what was never made.
+    async fn happen(&self, tx: &Tx, mut causes: HashMap<OrderId, Cause>) -> Result<()> {
+        let ids: Vec<OrderId> = causes.keys().copied().collect();
+        let found = store::find_all(tx, &ids).await?;
+        let changes =
+            found.into_iter().filter_map(|order| causes.remove(&order.id).map(|cause| (order, cause)));
+        let changes = changes.collect();
+        if let Some((id, cause)) = causes.into_iter().next() {
+            return Err(Error::internal(format!("no order {id} to be {cause:?}")));
+        }
+        for order in store::advance_all(tx, changes).await? {
+            self.announce(tx, order.id);
         }
         Ok(())
     }

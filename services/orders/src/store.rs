@@ -1,10 +1,10 @@
 //! All of this service's SQL.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use contracts::{CancelReason, Event, OrderStatus, OrderTicket, StockState, TicketState};
 use db::{Db, Many, Param, Tx, from_row};
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join_all};
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
 
 use crate::model::{Admission, Capacity, Cause, Figures, Order, Sale, Step};
@@ -20,7 +20,6 @@ const TAKE_UNGUARDED: &str = "UPDATE stock SET taken = taken + $2
 const RETAKE: &str =
     "UPDATE stock SET taken = taken + $2 WHERE ticket_id = $1 AND taken + $2 <= capacity RETURNING taken";
 const RELEASE: &str = "UPDATE stock SET taken = taken - $2 WHERE ticket_id = $1";
-const LOCK: &str = "UPDATE stock SET taken = taken WHERE ticket_id = $1";
 const ON_SALE: &str = "SELECT withdrawn, closes_at, capacity - taken FROM stock WHERE ticket_id = $1";
 const STARTS_AT: &str = "SELECT starts_at FROM stock WHERE ticket_id = $1";
 const COPY: &str = "INSERT INTO stock
@@ -39,14 +38,24 @@ static INSERT: Many = Many::new(
     "(?, 0, ?, 'created', ?, ?, ?, FALSE, ?, ?, ?, ?, ?, ?)",
     "",
 );
-const ADVANCE: &str =
-    "UPDATE orders SET version = $2, status = $3, reason = $4, expired = $5, payment_id = $6,
-        history = history || $7
-    WHERE id = $1 AND version = $2 - 1";
+static ADVANCE: Many = Many::new(
+    "WITH next (id, version, status, reason, expired, payment_id, entry) AS (VALUES",
+    "(?, CAST(? AS BIGINT), ?, ?, CAST(? AS BOOLEAN), ?, ?)",
+    ") UPDATE orders SET version = next.version, status = next.status, reason = next.reason,
+        expired = next.expired, payment_id = next.payment_id, history = orders.history || next.entry
+    FROM next WHERE orders.id = next.id AND orders.version = next.version - 1",
+);
 const BY_ID: &str =
     "SELECT id, version, user_id, status, reason, quantity, amount, expires_at, expired, payment_id,
         ticket_id, ticket_title, ticket_price, ticket_version, seller_id
     FROM orders WHERE id = $1";
+static BY_IDS: Many = Many::new(
+    "SELECT id, version, user_id, status, reason, quantity, amount, expires_at, expired, payment_id,
+        ticket_id, ticket_title, ticket_price, ticket_version, seller_id
+    FROM orders WHERE id IN (",
+    "?",
+    ")",
+);
 const OF_USER: &str =
     "SELECT id, version, user_id, status, reason, quantity, amount, expires_at, expired, payment_id,
         ticket_id, ticket_title, ticket_price, ticket_version, seller_id
@@ -67,8 +76,11 @@ const FIGURES: &str = "SELECT
 const STARTS_OF_USER: &str =
     "SELECT o.id, s.starts_at FROM orders o JOIN stock s ON s.ticket_id = o.ticket_id
     WHERE o.user_id = $1 AND o.id >= $2 AND o.id <= $3 AND s.starts_at IS NOT NULL";
-const ADMIT: &str = "INSERT INTO admissions (code, order_id, unit) VALUES ($1, $2, $3)
-    ON CONFLICT (order_id, unit) DO NOTHING";
+static ADMIT: Many = Many::new(
+    "INSERT INTO admissions (code, order_id, unit) VALUES",
+    "(?, ?, ?)",
+    "ON CONFLICT (order_id, unit) DO NOTHING",
+);
 const ADMISSIONS: &str = "SELECT code, redeemed_at FROM admissions WHERE order_id = $1 ORDER BY unit";
 const ADMISSIONS_OF_USER: &str = "SELECT a.order_id, a.code, a.redeemed_at
     FROM admissions a JOIN orders o ON o.id = a.order_id
@@ -199,35 +211,55 @@ pub async fn insert(tx: &Tx, orders: &[&Order]) -> Result<()> {
     try_join(tx.execute_many(&INSERT, &rows), tx.emit_all(&events)).await.map(drop)
 }
 
-/// Lets `cause` happen to an order: the one way in which an order changes. Answers the order afterwards
-/// if anything followed from it.
+/// [`advance_all`] for one order.
+pub async fn advance(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Order>> {
+    Ok(advance_all(tx, vec![(order.clone(), cause)]).await?.pop())
+}
+
+/// Lets something happen to each of several orders: the one way in which orders change. Answers those from
+/// which anything followed, as they are afterwards.
 ///
 /// # Errors
-/// Contended if the order changed under our hands; the transaction is run again then.
-pub async fn advance(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Order>> {
-    let Some(step) = step(tx, order, cause).await? else { return Ok(None) };
-    let Step { next, capacity, admits, .. } = &step;
-    // Capacity before orders: everybody locks them in this order.
-    if *capacity == Capacity::Release {
-        tx.execute(RELEASE, &[&next.ticket.id, &next.quantity]).await?;
-    }
-    let entry = format!(",{}", entry(next.status, tx.clock().now()));
-    let advanced = tx
-        .execute(
-            ADVANCE,
-            &[&next.id, &next.version, &next.status, &next.reason, &next.expired, &next.payment_id, &entry],
-        )
-        .await?;
-    if advanced != 1 {
-        return Err(Error::contended("the order changed meanwhile"));
-    }
-    if *admits {
-        for unit in 0..next.quantity {
-            tx.execute(ADMIT, &[&kernel::random_code(), &next.id, &unit]).await?;
+/// `Unavailable` (and the transaction is run again) if one changed under our hands.
+pub async fn advance_all(tx: &Tx, changes: Vec<(Order, Cause)>) -> Result<Vec<Order>> {
+    let mut steps = Vec::with_capacity(changes.len());
+    for (order, cause) in changes {
+        if let Some(step) = step(tx, &order, cause).await? {
+            steps.push((order, step));
         }
     }
-    tx.emit(&step.event(order)).await?;
-    Ok(Some(step.next))
+    // Capacity before orders, and tickets in the order of their ids: everybody locks them like this.
+    let mut released: BTreeMap<TicketId, i64> = BTreeMap::new();
+    for (order, _) in steps.iter().filter(|(_, step)| step.capacity == Capacity::Release) {
+        *released.entry(order.ticket.id).or_default() += order.quantity;
+    }
+    let releases = released
+        .iter()
+        .map(|(ticket, quantity)| async move { tx.execute(RELEASE, &[ticket, quantity]).await });
+    try_join_all(releases).await?;
+
+    let now = tx.clock().now();
+    let entries: Vec<String> =
+        steps.iter().map(|(_, step)| format!(",{}", entry(step.next.status, now))).collect();
+    let mut rows: Vec<&dyn Param> = Vec::with_capacity(7 * steps.len());
+    for ((_, Step { next, .. }), entry) in steps.iter().zip(&entries) {
+        let row: [&dyn Param; 7] =
+            [&next.id, &next.version, &next.status, &next.reason, &next.expired, &next.payment_id, entry];
+        rows.extend(row);
+    }
+    if tx.execute_many(&ADVANCE, &rows).await? != steps.len() as u64 {
+        return Err(Error::contended("an order changed meanwhile"));
+    }
+    let admitting = steps.iter().filter(|(_, step)| step.admits);
+    let codes: Vec<(String, OrderId, i64)> = admitting
+        .flat_map(|(order, _)| (0..order.quantity).map(|unit| (kernel::random_code(), order.id, unit)))
+        .collect();
+    let rows: Vec<&dyn Param> =
+        codes.iter().flat_map(|(code, order, unit)| [code as &dyn Param, order, unit]).collect();
+    tx.execute_many(&ADMIT, &rows).await?;
+    let events: Vec<Event> = steps.iter().map(|(order, step)| step.event(order)).collect();
+    tx.emit_all(&events).await?;
+    Ok(steps.into_iter().map(|(_, step)| step.next).collect())
 }
 
 /// The step that follows, its capacity taken again where it needs that.
@@ -242,11 +274,6 @@ async fn step(tx: &Tx, order: &Order, cause: Cause) -> Result<Option<Step>> {
     Ok(step)
 }
 
-/// Keeps the capacity of a ticket as it is until this transaction ends.
-pub async fn lock_stock(tx: &Tx, ticket: TicketId) -> Result<()> {
-    tx.execute(LOCK, &[&ticket]).await.map(drop)
-}
-
 fn entry(status: OrderStatus, at: Instant) -> String {
     format!("{status}@{}", at.as_millis())
 }
@@ -254,6 +281,12 @@ fn entry(status: OrderStatus, at: Instant) -> String {
 /// An order inside a transaction.
 pub async fn find(tx: &Tx, id: OrderId) -> Result<Option<Order>> {
     Ok(tx.optional::<OrderRow>(BY_ID, &[&id]).await?.map(Order::from))
+}
+
+/// Several orders inside a transaction, in no order.
+pub async fn find_all(tx: &Tx, ids: &[OrderId]) -> Result<Vec<Order>> {
+    let ids: Vec<&dyn Param> = ids.iter().map(|id| id as &dyn Param).collect();
+    Ok(tx.all_many::<OrderRow>(&BY_IDS, &ids).await?.into_iter().map(Order::from).collect())
 }
 
 /// An order.

@@ -112,7 +112,7 @@ async fn while_the_gateway_is_away_nothing_is_decided() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_takes_too_long_is_settled_later() {
-    let bound = Duration::from_millis(30);
+    let bound = Duration::from_millis(300);
     for (moment, end) in [(Moment::Asked, PaymentStatus::Failed), (Moment::Charged, PaymentStatus::Captured)]
     {
         let house = House::with(Settings { gateway_bound: bound, ..Settings::default() }).await;

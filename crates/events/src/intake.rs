@@ -74,7 +74,7 @@ impl Intake {
                 count = queue.recv_many(&mut batch, BATCH) => if count == 0 { return },
             }
             self.take(&batch).await;
-            if batch.len() >= CROWD {
+            if (CROWD..BATCH).contains(&batch.len()) {
                 sleep(GATHER).await;
             }
         }

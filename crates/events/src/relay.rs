@@ -148,7 +148,8 @@ impl Relay<'_> {
                 noted_at = Instant::now();
                 renewed_at = noted_at;
             }
-            if count >= CROWD {
+            // A full batch says that more waits already.
+            if (CROWD..BATCH as usize).contains(&count) {
                 sleep(GATHER).await;
             } else if count == 0 && !feed.is_ahead() {
                 self.outlet.check().await?;

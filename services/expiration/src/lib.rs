@@ -14,7 +14,7 @@ use contracts::{Event, OrderState, OrderStatus};
 use db::{Db, Migration, Tx};
 use events::{Handler, Job, Subscription};
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, try_join, try_join_all};
+use futures_util::future::{BoxFuture, try_join};
 use kernel::{OrderId, Result};
 use tokio::sync::Notify;
 
@@ -56,7 +56,7 @@ impl Expiration {
         for (id, versions) in orders {
             let (Some(first), Some(last)) = (versions.first(), versions.last()) else { continue };
             match last.status {
-                OrderStatus::Complete | OrderStatus::Cancelled => over.push(store::forget(tx, *id)),
+                OrderStatus::Complete | OrderStatus::Cancelled => over.push(*id),
                 OrderStatus::Created | OrderStatus::AwaitingPayment if first.version == 0 => {
                     begun.push(Hold { order_id: *id, expires_at: last.expires_at });
                 }
@@ -64,7 +64,7 @@ impl Expiration {
                 OrderStatus::Created | OrderStatus::AwaitingPayment => {}
             }
         }
-        try_join(store::remember(tx, &begun), try_join_all(over)).await?;
+        try_join(store::remember(tx, &begun), store::forget(tx, &over)).await?;
         if !begun.is_empty() {
             let sooner = Arc::clone(&self.sooner);
             tx.after_commit(move || sooner.notify_one());

@@ -9,7 +9,7 @@ static REMEMBER: Many = Many::new(
     "(?, ?)",
     "ON CONFLICT (order_id) DO NOTHING",
 );
-const FORGET: &str = "DELETE FROM holds WHERE order_id = $1";
+static FORGET: Many = Many::new("DELETE FROM holds WHERE order_id IN (", "?", ")");
 const NEXT_END: &str = "SELECT MIN(expires_at) FROM holds";
 const TAKE_DUE: &str = "DELETE FROM holds WHERE order_id IN
         (SELECT order_id FROM holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)
@@ -38,9 +38,10 @@ pub async fn remember(tx: &Tx, holds: &[Hold]) -> Result<()> {
     tx.execute_many(&REMEMBER, &rows).await.map(drop)
 }
 
-/// Forgets a hold that needs no end any more.
-pub async fn forget(tx: &Tx, order: OrderId) -> Result<()> {
-    tx.execute(FORGET, &[&order]).await.map(drop)
+/// Forgets holds that need no end any more.
+pub async fn forget(tx: &Tx, orders: &[OrderId]) -> Result<()> {
+    let rows: Vec<&dyn Param> = orders.iter().map(|order| order as &dyn Param).collect();
+    tx.execute_many(&FORGET, &rows).await.map(drop)
 }
 
 /// When the next hold ends.

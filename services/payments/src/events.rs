@@ -27,18 +27,21 @@ impl Handler for Payments {
                         None => Ok(()),
                     }
                 }
-                Event::ExpirationComplete(hold) => self.hurry(&tx, hold.order_id).await,
                 _ => Ok(()),
             }
         }
         .boxed()
     }
 
-    /// The copies first, all at once: each order as it was last. Then what its versions ask for.
+    /// The copies first, all at once: each order as it was last. Then what its versions and the ends of holds
+    /// ask for.
     fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
-            let mut orders: BTreeMap<OrderId, &OrderState> = BTreeMap::new();
+            let (mut orders, mut ended) = (BTreeMap::<OrderId, &OrderState>::new(), Vec::new());
             for event in events {
+                if let Event::ExpirationComplete(hold) = event {
+                    ended.push(hold.order_id);
+                }
                 if let Event::OrderCreated(order)
                 | Event::OrderUpdated(order)
                 | Event::OrderCancelled(order) = event
@@ -49,19 +52,14 @@ impl Handler for Payments {
             store::copy_orders(tx, orders.into_values()).await?;
             let inner = Arc::clone(&self.0);
             tx.after_commit(move || inner.copies.notify_waiters());
-            events::side_by_side(self, tx, events).await
+            events::side_by_side(self, tx, events).await?;
+            // These holds are over: whatever is in flight for them has to come down now.
+            if !ended.is_empty() && store::expire_orders(tx, &ended).await? {
+                self.ring(tx, |inner| &inner.settle);
+            }
+            Ok(())
         }
         .boxed()
-    }
-
-    fn shares(&self, event: &Event) -> Option<String> {
-        match event {
-            Event::OrderCreated(order) | Event::OrderUpdated(order) | Event::OrderCancelled(order) => {
-                Some(order.id.to_string())
-            }
-            Event::ExpirationComplete(hold) => Some(hold.order_id.to_string()),
-            _ => None,
-        }
     }
 }
 
@@ -73,15 +71,5 @@ impl Payments {
             Some(PaymentStatus::Captured | PaymentStatus::Refunded) => Ok(()),
             other => Err(Error::internal(format!("payment {id} is to be refunded and is {other:?}"))),
         }
-    }
-
-    /// The hold is over: whatever is in flight has to come down now.
-    async fn hurry(&self, tx: &Tx, order: OrderId) -> Result<()> {
-        if store::expire_order(tx, order).await?
-            && store::standing(tx, order).await? == Some(PaymentStatus::Pending)
-        {
-            self.ring(tx, |inner| &inner.settle);
-        }
-        Ok(())
     }
 }

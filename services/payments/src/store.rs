@@ -16,7 +16,10 @@ static COPY: Many = Many::new(
     reason = excluded.reason, amount = excluded.amount, expires_at = excluded.expires_at
     WHERE orders.version < excluded.version",
 );
-const EXPIRE: &str = "UPDATE orders SET expired = TRUE WHERE id = $1 AND expired = FALSE";
+static EXPIRE: Many =
+    Many::new("UPDATE orders SET expired = TRUE WHERE expired = FALSE AND id IN (", "?", ")");
+static IN_FLIGHT: Many =
+    Many::new("SELECT id FROM payments WHERE status = 'pending' AND order_id IN (", "?", ")");
 const ORDER: &str =
     "SELECT id, version, user_id, seller_id, status, reason, quantity, amount, expires_at, title,
     expired FROM orders WHERE id = $1";
@@ -120,9 +123,13 @@ pub(crate) async fn copy_orders(tx: &Tx, states: impl Iterator<Item = &OrderStat
     tx.execute_many(&COPY, &rows).await.map(drop)
 }
 
-/// Notes that the end of an order's hold was announced; false if that, or the order, is not news here.
-pub(crate) async fn expire_order(tx: &Tx, order: OrderId) -> Result<bool> {
-    Ok(tx.execute(EXPIRE, &[&order]).await? == 1)
+/// Notes that the ends of holds were announced; answers whether money is in flight for any of them.
+pub(crate) async fn expire_orders(tx: &Tx, orders: &[OrderId]) -> Result<bool> {
+    let orders: Vec<&dyn Param> = orders.iter().map(|order| order as &dyn Param).collect();
+    if tx.execute_many(&EXPIRE, &orders).await? == 0 {
+        return Ok(false);
+    }
+    Ok(!tx.all_many::<(PaymentId,)>(&IN_FLIGHT, &orders).await?.is_empty())
 }
 
 pub(crate) async fn order(db: &Db, id: OrderId) -> Result<Option<Order>> {

@@ -39,7 +39,7 @@ const ALL: &str =
     "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id, opens_at,
         closes_at, taken, order_id FROM tickets WHERE id > $1 ORDER BY id LIMIT $2";
 const ANY: &str = "SELECT 1 FROM tickets LIMIT 1";
-const HELD: &str = "SELECT quantity FROM holds WHERE order_id = $1";
+static HELD: Many = Many::new("SELECT order_id, quantity FROM holds WHERE order_id IN (", "?", ")");
 static HOLD: Many = Many::new(
     "INSERT INTO holds (order_id, ticket_id, quantity) VALUES",
     "(?, ?, ?)",
@@ -148,8 +148,12 @@ pub struct Change {
 
 /// Notes what orders hold, each after versions of it that follow each other; answers what that changes.
 pub async fn hold(tx: &Tx, orders: &BTreeMap<OrderId, Vec<&OrderState>>) -> Result<Vec<Change>> {
-    let changes = try_join_all(orders.values().map(|versions| change(tx, versions))).await?;
-    let changes: Vec<(Change, i64)> = changes.into_iter().flatten().collect();
+    let known = orders.values().filter_map(|versions| versions.first()).filter(|first| first.version > 0);
+    let known: Vec<&dyn Param> = known.map(|first| &first.id as &dyn Param).collect();
+    let held: Vec<(OrderId, i64)> = tx.all_many(&HELD, &known).await?;
+    let held: BTreeMap<OrderId, i64> = held.into_iter().collect();
+    let changes: Vec<(Change, i64)> =
+        orders.values().filter_map(|versions| change(versions.last()?, &held)).collect();
     let rows: Vec<&dyn Param> = changes
         .iter()
         .flat_map(|(Change { ticket, order, .. }, holds)| [order as &dyn Param, ticket, holds])
@@ -158,16 +162,11 @@ pub async fn hold(tx: &Tx, orders: &BTreeMap<OrderId, Vec<&OrderState>>) -> Resu
     Ok(changes.into_iter().map(|(change, _)| change).collect())
 }
 
-/// What the versions of one order change, and what it holds after them. `None` if that is as before.
-async fn change(tx: &Tx, versions: &[&OrderState]) -> Result<Option<(Change, i64)>> {
-    let (Some(first), Some(last)) = (versions.first(), versions.last()) else { return Ok(None) };
-    let holds = if last.status == OrderStatus::Cancelled { 0 } else { last.quantity };
-    let before = match first.version {
-        0 => 0,
-        _ => tx.optional::<(i64,)>(HELD, &[&last.id]).await?.map_or(0, |(quantity,)| quantity),
-    };
-    let change = Change { ticket: last.ticket.id, order: last.id, by: holds - before };
-    Ok((holds != before).then_some((change, holds)))
+/// What an order changes that `held` so much, and what it holds now. `None` if that is as before.
+fn change(order: &OrderState, held: &BTreeMap<OrderId, i64>) -> Option<(Change, i64)> {
+    let holds = if order.status == OrderStatus::Cancelled { 0 } else { order.quantity };
+    let by = holds - held.get(&order.id).copied().unwrap_or(0);
+    (by != 0).then_some((Change { ticket: order.ticket.id, order: order.id, by }, holds))
 }
 
 /// Counts what orders hold more or less: for each ticket first what was let go, then what was taken.

@@ -116,8 +116,8 @@ impl Publisher {
             now = None;
         }
         let known = match now {
-            Some((known, config)) => {
-                self.nats.update_stream(self.service, config).await?;
+            Some((known, info)) => {
+                self.nats.update_stream(self.service, info.config).await?;
                 known
             }
             None => self.nats.make_stream(self.service).await?,

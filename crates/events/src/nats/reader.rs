@@ -82,7 +82,7 @@ impl Reader {
     /// Reads on. Ends well if nobody wants to know any more.
     async fn read(&mut self, link: &mut watch::Receiver<Link>) -> Result<()> {
         let name = self.nats.stream_name(self.partition.source);
-        let Some((stream, _)) = self.nats.stream(&name).await? else {
+        let Some((stream, info)) = self.nats.stream(&name).await? else {
             return Err(Error::unavailable("the stream has not been made yet"));
         };
         let last = i64::try_from(stream.last).unwrap_or(i64::MAX);
@@ -90,8 +90,8 @@ impl Reader {
             self.restart(stream.created).await?;
         }
         // A stream that was made and filled before this consumer came is not a loss; it begins where that does.
-        if self.position > 0 && u64::try_from(self.position).unwrap_or(0) + 1 < stream.first {
-            let (position, first) = (self.position, stream.first);
+        let (position, first) = (self.position, info.state.first_sequence);
+        if position > 0 && u64::try_from(position).unwrap_or(0) + 1 < first {
             metrics::counter!("events_missed_total", "consumer" => self.db.name()).increment(1);
             tracing::error!(
                 consumer = self.db.name(),

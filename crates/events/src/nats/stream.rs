@@ -23,8 +23,6 @@ pub(crate) struct Known {
     pub(crate) created: Arc<str>,
     /// Its last sequence.
     pub(crate) last: u64,
-    /// The first that it still keeps; not part of the mark.
-    pub(crate) first: u64,
 }
 
 impl Known {
@@ -32,14 +30,13 @@ impl Known {
         Self {
             created: info.created.unix_timestamp_nanos().to_string().into(),
             last: info.state.last_sequence,
-            first: info.state.first_sequence,
         }
     }
 
     /// Reads what [`Known::mark`] wrote.
     pub(crate) fn parse(mark: &str) -> Option<Self> {
         let (created, last) = mark.split_once(' ')?;
-        Some(Self { created: created.into(), last: last.parse().ok()?, first: 0 })
+        Some(Self { created: created.into(), last: last.parse().ok()? })
     }
 
     pub(crate) fn mark(&self) -> String {
@@ -84,12 +81,12 @@ impl Nats {
         format!("{}_{service}", self.0.settings.prefix).to_uppercase()
     }
 
-    /// What the stream is now. `None` if there is none.
-    pub(crate) async fn stream(&self, name: &str) -> Result<Option<(Known, Config)>> {
+    /// What the stream is now, and all that the server says of it. `None` if there is none.
+    pub(crate) async fn stream(&self, name: &str) -> Result<Option<(Known, Info)>> {
         match self.0.jetstream.get_stream(name).await {
             Ok(stream) => {
                 let info = stream.cached_info();
-                Ok(Some((Known::of(info), info.config.clone())))
+                Ok(Some((Known::of(info), info.clone())))
             }
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(e) if e.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
@@ -168,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written() {
-        let known = Known { created: "1790000000000000001".into(), last: 42, first: 0 };
+        let known = Known { created: "1790000000000000001".into(), last: 42 };
         assert_eq!(Known::parse(&known.mark()), Some(known));
         assert_eq!(Known::parse(""), None);
     }

@@ -128,3 +128,27 @@ async fn a_batch_whose_answers_were_lost_is_stored_once() {
     let ids: Vec<String> = batch.iter().map(|event| event.id.to_string()).collect();
     assert_eq!(scene.stored().await, ids);
 }
+
+#[tokio::test]
+async fn a_look_at_the_stream_tells_its_own_relay_from_another_one() {
+    let Some(server) = Server::start().await else { return };
+    let scene = Scene::new(&server, "looked", Duration::from_secs(120)).await;
+    let mut relay = scene.takes_over("one").await;
+    let batch = relay.feed.next(256).await.unwrap();
+    relay.publisher.publish(&batch, &Fence::new(&scene.db, "one", relay.feed.mark())).await.unwrap();
+    relay.feed.note(&relay.publisher.mark()).await.unwrap();
+    // As after a reconnection: a look is due.
+    relay.publisher.checked.1 = u64::MAX;
+    relay
+        .publisher
+        .check()
+        .await
+        .expect("the stream is as it left it, though it was empty when it was opened");
+
+    scene.emit(1).await;
+    let mut other = scene.takes_over("two").await;
+    let batch = other.feed.next(256).await.unwrap();
+    other.publisher.publish(&batch, &Fence::new(&scene.db, "two", other.feed.mark())).await.unwrap();
+    relay.publisher.checked.1 = u64::MAX;
+    assert_eq!(relay.publisher.check().await.unwrap_err().kind, Kind::Conflict);
+}

@@ -78,6 +78,16 @@ impl Event {
         }
     }
 
+    /// The order, if this announces a version of one.
+    pub fn order(&self) -> Option<&OrderState> {
+        match self {
+            Self::OrderCreated(order) | Self::OrderUpdated(order) | Self::OrderCancelled(order) => {
+                Some(order)
+            }
+            _ => None,
+        }
+    }
+
     /// The aggregate whose version this is, e.g. `order:0198…`. Order is kept within one aggregate.
     pub fn aggregate(&self) -> String {
         match self {

@@ -1,14 +1,14 @@
 //! Taking events in: effect and inbox mark in one transaction, many events at a time, and one by one
 //! when something in the batch cannot be taken. Whatever bus brought them, they come through here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use contracts::Event;
 use db::{Db, DeadLetter, Recorded, Tx};
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::BoxFuture;
 use kernel::{Error, Result};
 
 use crate::delivery::Delivery;
@@ -24,51 +24,16 @@ pub trait Handler: Send + Sync + 'static {
     /// The subjects that it listens for.
     fn subjects(&self) -> &'static [&'static str];
 
-    /// The row that the event's effect changes and that the effects of other aggregates change as well, if
-    /// there is one. Events that share a row are handled one after the other, and those of several rows in
-    /// the order of the rows' names, so that processes at work side by side lock them alike. All others of
-    /// a batch may be handled at the same time, interleaved within one transaction.
+    /// Applies a batch inside `tx`, the events of one aggregate in their order. It may be called again for
+    /// events whose transaction was rolled back.
     ///
-    /// It must be the same for all events of an aggregate.
-    fn shares(&self, event: &Event) -> Option<String> {
-        let _ = event;
-        None
-    }
-
-    /// Applies one event inside `tx`. It may be called again for an event whose transaction was rolled back.
+    /// Processes work on batches side by side: rows that the events of several aggregates change (a ticket's,
+    /// for its orders) are to be changed in one order, say that of their ids, lest two wait for each other.
     ///
     /// # Errors
-    /// A transient error is tried again for as long as it lasts; any other parks the event's aggregate.
-    fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>>;
-
-    /// Applies a batch inside `tx`, those of one aggregate in order; by default [`side_by_side`]. A service
-    /// for which events have work in common does that once here.
-    ///
-    /// # Errors
-    /// As [`Handler::handle`]; what can be taken of the batch is then taken one by one.
-    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
-        side_by_side(self, tx, events).boxed()
-    }
-}
-
-/// Handles events one by one: in order where they share an aggregate or a row, and the others at the same time.
-///
-/// # Errors
-/// The first that came up.
-pub async fn side_by_side<H: Handler + ?Sized>(handler: &H, tx: &Tx, events: &[&Event]) -> Result<()> {
-    let mut chains: BTreeMap<(bool, String), Vec<&Event>> = BTreeMap::new();
-    for event in events {
-        // Rows first, in the order of their names, in which all processes lock them.
-        let key = handler.shares(event).map_or_else(|| (true, event.aggregate()), |row| (false, row));
-        chains.entry(key).or_default().push(event);
-    }
-    let all = chains.values().map(|chain| async move {
-        for event in chain {
-            handler.handle(tx.clone(), event).await?;
-        }
-        Ok(())
-    });
-    try_join_all(all).await.map(drop)
+    /// A transient error is tried again for as long as it lasts. After any other the events are taken one by
+    /// one, and the aggregate of the one that cannot be taken is parked.
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>>;
 }
 
 /// A service's ear: its database, named after it, and its handler.
@@ -152,7 +117,7 @@ impl Subscription {
                 return Ok(());
             }
             let fresh = self.fresh(&tx, heard).await?;
-            self.handler.handle_all(&tx, &fresh).await
+            self.handler.handle(&tx, &fresh).await
         })
         .await
     }
@@ -207,7 +172,7 @@ impl Subscription {
 
     async fn apply(&self, tx: &Tx, delivery: &Delivery) -> Result<()> {
         if tx.first_time(&delivery.recorded.aggregate, delivery.recorded.version).await? {
-            self.handler.handle_all(tx, &[delivery.event()?]).await?;
+            self.handler.handle(tx, &[delivery.event()?]).await?;
         }
         Ok(())
     }

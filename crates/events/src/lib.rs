@@ -23,7 +23,7 @@ mod service;
 
 pub use background::{Job, every};
 pub use bus::Bus;
-pub use consume::{Handler, Replayed, Subscription, side_by_side};
+pub use consume::{Handler, Replayed, Subscription};
 pub use nats::{Link, Nats, NatsSettings, PARTITIONS};
 pub use relay::run_relay;
 pub use service::{Service, run};

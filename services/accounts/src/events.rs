@@ -14,11 +14,13 @@ impl Handler for Accounts {
         &["session:revoked"]
     }
 
-    fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
-            if let Event::SessionRevoked(session) = event {
-                let (web, id, expires_at) = (self.0.web.clone(), session.id, session.expires_at);
-                tx.after_commit(move || web.revocations().revoke(id, expires_at));
+            for event in events {
+                if let Event::SessionRevoked(session) = event {
+                    let (web, id, expires_at) = (self.0.web.clone(), session.id, session.expires_at);
+                    tx.after_commit(move || web.revocations().revoke(id, expires_at));
+                }
             }
             Ok(())
         }

@@ -78,20 +78,11 @@ impl Handler for Expiration {
         &["order:created", "order:updated", "order:cancelled"]
     }
 
-    fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
-        async move { self.handle_all(&tx, &[event]).await }.boxed()
-    }
-
-    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
             let mut orders: BTreeMap<OrderId, Vec<&OrderState>> = BTreeMap::new();
-            for event in events {
-                if let Event::OrderCreated(order)
-                | Event::OrderUpdated(order)
-                | Event::OrderCancelled(order) = event
-                {
-                    orders.entry(order.id).or_default().push(order);
-                }
+            for order in events.iter().filter_map(|event| event.order()) {
+                orders.entry(order.id).or_default().push(order);
             }
             self.follow(tx, &orders).await
         }

@@ -55,7 +55,7 @@ impl House {
 
     async fn hear(&self, order: &OrderState) {
         let (expiration, event) = (&self.expiration, &Event::OrderUpdated(order.clone()));
-        self.db.write(|tx| async move { expiration.handle(tx, event).await }).await.unwrap();
+        self.db.write(|tx| async move { expiration.handle(&tx, &[event]).await }).await.unwrap();
     }
 
     async fn holds(&self) -> Vec<(OrderId, Instant)> {

@@ -19,12 +19,8 @@ impl Handler for Orders {
         &["ticket:created", "ticket:updated", "expiration:complete", "payment:created", "payment:updated"]
     }
 
-    fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
-        async move { self.handle_all(&tx, &[event]).await }.boxed()
-    }
-
     /// What happens to different orders happens to all of them at once.
-    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
             let mut rounds: Vec<HashMap<OrderId, Cause>> = Vec::new();
             for event in events {

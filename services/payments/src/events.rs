@@ -18,41 +18,23 @@ impl Handler for Payments {
         &["order:created", "order:updated", "order:cancelled", "expiration:complete"]
     }
 
-    fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
-        async move {
-            match event {
-                Event::OrderCreated(order) | Event::OrderUpdated(order) | Event::OrderCancelled(order) => {
-                    match order.refund {
-                        Some(payment) => self.must_go_back(&tx, payment).await,
-                        None => Ok(()),
-                    }
-                }
-                _ => Ok(()),
-            }
-        }
-        .boxed()
-    }
-
     /// The copies first, all at once: each order as it was last. Then what its versions and the ends of holds
     /// ask for.
-    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
-            let (mut orders, mut ended) = (BTreeMap::<OrderId, &OrderState>::new(), Vec::new());
-            for event in events {
-                if let Event::ExpirationComplete(hold) = event {
-                    ended.push(hold.order_id);
-                }
-                if let Event::OrderCreated(order)
-                | Event::OrderUpdated(order)
-                | Event::OrderCancelled(order) = event
-                {
-                    orders.insert(order.id, order);
-                }
-            }
-            store::copy_orders(tx, orders.into_values()).await?;
+            let orders = || events.iter().filter_map(|event| event.order());
+            let last: BTreeMap<OrderId, &OrderState> = orders().map(|order| (order.id, order)).collect();
+            store::copy_orders(tx, last.into_values()).await?;
             let inner = Arc::clone(&self.0);
             tx.after_commit(move || inner.copies.notify_waiters());
-            events::side_by_side(self, tx, events).await?;
+            for payment in orders().filter_map(|order| order.refund) {
+                self.must_go_back(tx, payment).await?;
+            }
+            let ended = events.iter().filter_map(|event| match event {
+                Event::ExpirationComplete(hold) => Some(hold.order_id),
+                _ => None,
+            });
+            let ended: Vec<OrderId> = ended.collect();
             // These holds are over: whatever is in flight for them has to come down now.
             if !ended.is_empty() && store::expire_orders(tx, &ended).await? {
                 self.ring(tx, |inner| &inner.settle);

@@ -16,29 +16,20 @@ impl Handler for Tickets {
         &["order:created", "order:updated", "order:cancelled", "stock:updated"]
     }
 
-    fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
-        async move { self.handle_all(&tx, &[event]).await }.boxed()
-    }
-
     /// What the orders of one ticket take together is counted at once, ticket after ticket in the order of
     /// their ids, in which all processes lock them.
-    fn handle_all<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
             let mut orders: BTreeMap<OrderId, Vec<&OrderState>> = BTreeMap::new();
             let (mut stocks, mut seen) = (Vec::new(), BTreeSet::new());
             for event in events {
-                match event {
-                    Event::OrderCreated(order)
-                    | Event::OrderUpdated(order)
-                    | Event::OrderCancelled(order) => {
-                        orders.entry(order.id).or_default().push(order);
-                        seen.insert(order.ticket.id);
-                    }
-                    Event::StockUpdated(stock) => {
-                        stocks.push(stock);
-                        seen.insert(stock.ticket_id);
-                    }
-                    _ => {}
+                if let Some(order) = event.order() {
+                    orders.entry(order.id).or_default().push(order);
+                    seen.insert(order.ticket.id);
+                }
+                if let Event::StockUpdated(stock) = event {
+                    stocks.push(stock);
+                    seen.insert(stock.ticket_id);
                 }
             }
             let changes = store::hold(tx, &orders).await?;

@@ -110,7 +110,7 @@ impl House {
             _ => Event::OrderUpdated(order.clone()),
         };
         let tickets = &self.tickets;
-        self.db.write(|tx| async move { tickets.handle(tx, event).await }).await.unwrap();
+        self.db.write(|tx| async move { tickets.handle(&tx, &[event]).await }).await.unwrap();
     }
 
     /// Hears that somebody holds some units; answers the order.

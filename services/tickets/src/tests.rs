@@ -292,7 +292,7 @@ async fn capacity_that_orders_kept_is_shown_unless_the_owner_edited_since() {
     for (ticket_version, capacity, shown) in [(1, 9, 5), (0, 7, 7)] {
         let kept = &Event::StockUpdated(StockState { ticket_id, version: 0, ticket_version, capacity });
         let tickets = &house.tickets;
-        house.db.write(|tx| async move { tickets.handle(tx, kept).await }).await.unwrap();
+        house.db.write(|tx| async move { tickets.handle(&tx, &[kept]).await }).await.unwrap();
         assert_eq!(house.ticket(&id).await["capacity"], shown);
     }
     let all = verify::tickets_after(&house.db, None, 10).await.unwrap();

@@ -18,8 +18,14 @@ impl Handler for Counter {
     fn subjects(&self) -> &'static [&'static str] {
         &["session:revoked"]
     }
-    fn handle<'a>(&'a self, tx: Tx, _: &'a Event) -> BoxFuture<'a, Result<()>> {
-        async move { tx.execute("UPDATE counter SET n = n + 1", &[]).await.map(drop) }.boxed()
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+        async move {
+            for _ in events {
+                tx.execute("UPDATE counter SET n = n + 1", &[]).await?;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 }
 

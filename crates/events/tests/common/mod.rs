@@ -28,21 +28,24 @@ impl Handler for Scribe {
     fn subjects(&self) -> &'static [&'static str] {
         &["payment:created", "payment:updated"]
     }
-    fn handle<'a>(&'a self, tx: Tx, event: &'a Event) -> BoxFuture<'a, Result<()>> {
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
-            let (Event::PaymentCreated(state) | Event::PaymentUpdated(state)) = event else {
-                return Err(Error::internal("not asked for"));
-            };
-            if self.superstitious.load(Ordering::SeqCst) {
-                match state.amount.minor() {
-                    13 => return Err(Error::internal("thirteen")),
-                    14 => panic!("fourteen"),
-                    _ => {}
+            for event in events {
+                let (Event::PaymentCreated(state) | Event::PaymentUpdated(state)) = event else {
+                    return Err(Error::internal("not asked for"));
+                };
+                if self.superstitious.load(Ordering::SeqCst) {
+                    match state.amount.minor() {
+                        13 => return Err(Error::internal("thirteen")),
+                        14 => panic!("fourteen"),
+                        _ => {}
+                    }
                 }
+                let sql = "INSERT INTO heard (payment, version, n)
+                    VALUES ($1, $2, (SELECT COUNT(*) FROM heard WHERE payment = $1))";
+                tx.execute(sql, &[&state.id, &state.version]).await?;
             }
-            let sql = "INSERT INTO heard (payment, version, n)
-                VALUES ($1, $2, (SELECT COUNT(*) FROM heard WHERE payment = $1))";
-            tx.execute(sql, &[&state.id, &state.version]).await.map(drop)
+            Ok(())
         }
         .boxed()
     }

@@ -69,9 +69,15 @@ impl Db {
         }
     }
 
+    /// What changes rows that somebody has is worth a line; the tables of a new database are not.
     fn say(&self, applied: &[Migration]) {
+        let is_new = applied.iter().any(|script| script.name == SQLITE[0].name);
         for script in applied {
-            tracing::info!(db = self.name(), migration = script.name, "migrated");
+            if is_new {
+                tracing::debug!(db = self.name(), migration = script.name, "made");
+            } else {
+                tracing::info!(db = self.name(), migration = script.name, "migrated");
+            }
         }
     }
 

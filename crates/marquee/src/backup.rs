@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use kernel::{Error, Result};
 
 use crate::gateway::LEDGER;
+use crate::progress::telling;
 use crate::{House, Settings, data_dir};
 
 const KEY: &str = "jwt.key";
@@ -37,6 +38,7 @@ pub(crate) async fn write(house: &House, file: &Path) -> Result<()> {
 }
 
 async fn fill(house: &House, out: &File) -> Result<()> {
+    let _telling = telling("writing the backup");
     let data = house.data();
     let aside =
         tempfile::Builder::new().prefix("backup-").tempdir_in(data).map_err(failed("make a folder"))?;
@@ -56,6 +58,7 @@ async fn fill(house: &House, out: &File) -> Result<()> {
 
 /// Brings everything back from `file` into an empty data directory.
 pub(crate) fn restore(settings: &Settings, file: &Path) -> Result<ExitCode> {
+    let _telling = telling("restoring");
     let data = &settings.data;
     let archive = File::open(file).map_err(failed(&format!("read {}", file.display())))?;
     data_dir::make(data)?;

@@ -1,158 +1,43 @@
-//! The command line. Every setting is a flag and an environment variable; the flag wins.
+//! The command line.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use db::Limits;
-use events::NatsSettings;
+use clap::{Parser, Subcommand};
 use kernel::Result;
 
-use crate::{
-    Databases, Service, Settings, Tls, backup, commands, gateway, secrets, serve, telemetry, tls, verify,
-};
+use crate::flags::{Flags, span};
+use crate::{Service, backup, commands, serve, telemetry, tls, verify};
 
-/// Marquee: a self-hosted box office and screening room.
+const EXAMPLES: &str = "\
+Examples:
+  marquee --demo                                            try it out on http://localhost:3333
+  marquee user create --operator --email you@example.com    somebody who runs the house
+  marquee serve --host 0.0.0.0 --tls-self-signed            for everybody in the room
+  marquee backup friday.tar                                 while it runs
+";
+
+const AFTER: &str = "\
+Every flag is an environment variable too, the one in brackets; the flag wins. Secrets are in the environment
+alone: JWT_KEY (signs sessions), STRIPE_KEY, STRIPE_WEBHOOK_SECRET. What holds a secret, these and the URLs, may
+also be in a file that NAME_FILE names, e.g. JWT_KEY_FILE=/run/secrets/jwt_key.";
+
+/// A self-hosted box office and screening room.
 #[derive(Debug, Parser)]
-#[command(version, about, long_about = None)]
+#[command(
+    version,
+    about,
+    long_about = None,
+    max_term_width = 110,
+    after_help = format!("{EXAMPLES}\nThese are the settings most wanted; --help shows them all."),
+    after_long_help = format!("{EXAMPLES}\n{AFTER}")
+)]
 pub struct Cli {
     #[command(flatten)]
-    settings: Flags,
+    flags: Flags,
     #[command(subcommand)]
     command: Option<Command>,
-}
-
-#[derive(Debug, Args)]
-struct Flags {
-    /// Where everything is kept
-    #[arg(long, env = "DATA_DIR", default_value = "./data", global = true, value_name = "DIR")]
-    data: PathBuf,
-    #[command(flatten)]
-    databases: DatabaseFlags,
-    /// The bus between processes, e.g. nats://host:4222; without it events stay in this one
-    #[arg(long, env = "NATS_URL", global = true, value_name = "URL", hide_env_values = true)]
-    nats_url: Option<String>,
-    /// How many servers of a NATS cluster keep each event
-    #[arg(long, env = "NATS_REPLICAS", default_value_t = 1, global = true, value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=5))]
-    nats_replicas: u32,
-    /// How long NATS keeps events
-    #[arg(long, env = "NATS_KEEP", default_value = "7d", global = true, value_name = "SPAN", value_parser = span)]
-    nats_keep: Duration,
-    /// What the names of Marquee's streams and subjects begin with, where installations share a NATS
-    #[arg(long, env = "NATS_PREFIX", default_value = "marquee", global = true, value_name = "NAME",
-          value_parser = prefix)]
-    nats_prefix: String,
-    /// The port to listen on
-    #[arg(long, env = "PORT", default_value_t = 3333, global = true)]
-    port: u16,
-    /// The address to listen on
-    #[arg(long, env = "HOST", default_value = "127.0.0.1", global = true)]
-    host: IpAddr,
-    /// How long a buyer may hold a ticket before paying
-    #[arg(long, env = "HOLD_SECONDS", default_value_t = 900, global = true, value_name = "SECONDS",
-          value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    hold_seconds: u64,
-    /// The highest quantity of one order
-    #[arg(long, env = "MAX_PER_ORDER", default_value_t = 10, global = true, value_name = "UNITS",
-          value_parser = clap::value_parser!(i64).range(1..=1000))]
-    max_per_order: i64,
-    /// The installation's one currency (ISO 4217)
-    #[arg(long, env = "CURRENCY", default_value = "usd", global = true, value_parser = currency)]
-    currency: String,
-    /// Who moves the money: test: or Stripe's https://api.stripe.com, with STRIPE_KEY and
-    /// STRIPE_WEBHOOK_SECRET (or files that STRIPE_KEY_FILE and STRIPE_WEBHOOK_SECRET_FILE name)
-    #[arg(long, env = "PAYMENTS_URL", default_value = gateway::TEST, global = true, value_name = "URL")]
-    payments_url: String,
-    /// The address that people use, if it is not the one their browser asks for
-    #[arg(long, env = "PUBLIC_URL", global = true, value_name = "URL")]
-    public_url: Option<String>,
-    /// Proxies whose X-Forwarded-For is believed: addresses or networks, e.g. 10.0.0.0/8
-    #[arg(long, env = "TRUSTED_PROXIES", global = true, value_name = "NETWORKS", value_delimiter = ',')]
-    trusted_proxies: Vec<web::Network>,
-    /// Serve behind TLS: cookies are sent over HTTPS only
-    #[arg(long, env = "SECURE_COOKIES", global = true)]
-    secure_cookies: bool,
-    #[command(flatten)]
-    tls: Tls,
-    /// Failed sign-ins allowed per account in 15 minutes
-    #[arg(long, env = "SIGNIN_LIMIT_ACCOUNT", default_value_t = 10, global = true, value_name = "N")]
-    signin_limit_account: u32,
-    /// Failed sign-ins allowed per address in 15 minutes
-    #[arg(long, env = "SIGNIN_LIMIT_ADDRESS", default_value_t = 100, global = true, value_name = "N")]
-    signin_limit_address: u32,
-    /// Sign-ups allowed per address in an hour
-    #[arg(long, env = "SIGNUP_LIMIT_ADDRESS", default_value_t = 300, global = true, value_name = "N")]
-    signup_limit_address: u32,
-    /// How logs are written: text or json
-    #[arg(long, env = "LOG_FORMAT", default_value = "text", global = true, value_name = "FORMAT",
-          value_parser = ["text", "json"])]
-    log_format: String,
-    /// Fill an empty installation with a seller, shows and tickets
-    #[arg(long, env = "DEMO", global = true)]
-    demo: bool,
-}
-
-/// Addresses may hold passwords, so `--help` does not show what the environment has.
-#[derive(Debug, Args)]
-struct DatabaseFlags {
-    /// PostgreSQL for all services, a schema each: postgres://user:password@host:5432/marquee. Without it,
-    /// files in --data. DATABASE_URL_FILE may name a file that holds it, as for each of the following
-    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
-    database_url: Option<String>,
-    /// PostgreSQL for accounts alone
-    #[arg(long, env = "ACCOUNTS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
-    accounts_database_url: Option<String>,
-    /// PostgreSQL for tickets alone
-    #[arg(long, env = "TICKETS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
-    tickets_database_url: Option<String>,
-    /// PostgreSQL for orders alone
-    #[arg(long, env = "ORDERS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
-    orders_database_url: Option<String>,
-    /// PostgreSQL for expiration alone
-    #[arg(long, env = "EXPIRATION_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
-    expiration_database_url: Option<String>,
-    /// PostgreSQL for payments alone
-    #[arg(long, env = "PAYMENTS_DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
-    payments_database_url: Option<String>,
-    /// Connections to PostgreSQL that each service of this process keeps at most; the test gateway's ledger
-    /// counts as one more. Together they must stay below the server's max_connections
-    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 4, global = true, value_name = "N",
-          value_parser = clap::value_parser!(u16).range(1..=1000))]
-    database_connections: u16,
-}
-
-impl DatabaseFlags {
-    fn databases(self) -> Result<Databases> {
-        let limits = Limits { connections: self.database_connections.into(), ..Limits::default() };
-        let given = [
-            (Service::Accounts, self.accounts_database_url),
-            (Service::Tickets, self.tickets_database_url),
-            (Service::Orders, self.orders_database_url),
-            (Service::Expiration, self.expiration_database_url),
-            (Service::Payments, self.payments_database_url),
-        ];
-        let mut own = BTreeMap::new();
-        for (service, url) in given {
-            let name = format!("{}_DATABASE_URL", service.name().to_uppercase());
-            if let Some(url) = or_file(url, &name)? {
-                own.insert(service, url);
-            }
-        }
-        Ok(Databases { shared: or_file(self.database_url, "DATABASE_URL")?, own, limits })
-    }
-}
-
-/// What a flag or the environment gave, else the file that `NAME_FILE` names; an empty one is none.
-fn or_file(given: Option<String>, name: &str) -> Result<Option<String>> {
-    let value = match given.filter(|value| !value.is_empty()) {
-        Some(value) => Some(value),
-        None => secrets::from_environment(name)?,
-    };
-    Ok(value.filter(|value| !value.is_empty()))
 }
 
 #[derive(Debug, Subcommand)]
@@ -230,74 +115,11 @@ enum EventsCommand {
     Retry,
 }
 
-fn currency(text: &str) -> std::result::Result<String, String> {
-    let ok = text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic());
-    if ok { Ok(text.to_ascii_lowercase()) } else { Err("three letters, e.g. usd or eur".into()) }
-}
-
-fn prefix(text: &str) -> std::result::Result<String, String> {
-    let ok =
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if ok { Ok(text.into()) } else { Err("small letters, digits and underscores, e.g. marquee".into()) }
-}
-
-/// Reads `45s`, `10m`, `12h` or `30d`.
-fn span(text: &str) -> std::result::Result<Duration, String> {
-    let wrong = || "a number and one of s, m, h, d, e.g. 30d".to_string();
-    let unit = match text.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3600,
-        Some('d') => 86_400,
-        _ => return Err(wrong()),
-    };
-    let count: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    count.checked_mul(unit).filter(|s| *s > 0).map(Duration::from_secs).ok_or_else(wrong)
-}
-
-impl Flags {
-    fn settings(self) -> Result<Settings> {
-        let nats = or_file(self.nats_url, "NATS_URL")?.map(|url| NatsSettings {
-            prefix: self.nats_prefix,
-            replicas: self.nats_replicas as usize,
-            keep: self.nats_keep,
-            ..NatsSettings::new(url)
-        });
-        Ok(Settings {
-            services: Service::ALL.to_vec(),
-            databases: self.databases.databases()?,
-            nats,
-            jwt_key: secrets::given_key()?,
-            trusted_proxies: self.trusted_proxies,
-            data: self.data,
-            listen: (self.host, self.port).into(),
-            orders: orders::Settings {
-                hold: Duration::from_secs(self.hold_seconds),
-                max_per_order: self.max_per_order,
-                ..orders::Settings::default()
-            },
-            limits: accounts::Limits {
-                failures_per_account: self.signin_limit_account,
-                failures_per_address: self.signin_limit_address,
-                sign_ups_per_address: self.signup_limit_address,
-                ..accounts::Limits::default()
-            },
-            currency: self.currency,
-            payments_url: self.payments_url,
-            public_url: self.public_url,
-            secure_cookies: self.secure_cookies,
-            tls: self.tls,
-            demo: self.demo,
-            ..Settings::new(PathBuf::new())
-        })
-    }
-}
-
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     tls::use_ring();
     let cli = Cli::parse();
-    telemetry::init_logs(&cli.settings.log_format);
+    telemetry::init_logs(cli.flags.log_format());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -321,7 +143,7 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {
-    let mut settings = cli.settings.settings()?;
+    let mut settings = cli.flags.settings()?;
     match cli.command.unwrap_or(Command::Serve { services: Vec::new(), no_migrate: false }) {
         Command::Serve { services, no_migrate } => {
             settings.services = Service::named(&services)?;
@@ -346,20 +168,26 @@ async fn run(cli: Cli) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn spans_and_currencies_are_read_or_refused() {
-        assert_eq!(span("30d"), Ok(Duration::from_secs(30 * 86_400)));
-        for bad in ["", "d", "30", "0s", "-1h", "1w", "99999999999999999999d"] {
-            assert!(span(bad).is_err(), "{bad}");
+    fn every_setting_is_in_the_long_help_under_a_heading_and_the_short_one_is_short() {
+        let mut command = Cli::command();
+        command.build();
+        for setting in command.get_arguments().filter(|a| !matches!(a.get_id().as_str(), "help" | "version"))
+        {
+            assert!(setting.get_help_heading().is_some(), "{} has no heading", setting.get_id());
+            assert!(setting.get_env().is_some(), "{} has no variable", setting.get_id());
         }
-        assert_eq!(currency("EUR"), Ok("eur".into()));
-        assert!(currency("euro").is_err());
+        let (short, long) = (command.render_help().to_string(), command.render_long_help().to_string());
+        assert!(short.lines().count() < 60, "{short}");
+        for text in ["JWT_KEY_FILE", "--nats-replicas", "marquee backup"] {
+            assert!(long.contains(text), "{long}");
+        }
     }
 }

@@ -78,6 +78,12 @@ pub(crate) async fn backup(settings: Settings, file: &Path) -> Result<ExitCode> 
 /// Asks the running server, or opens the databases where none runs. Databases on servers are shared:
 /// there a command is one more process.
 async fn carry_out(mut settings: Settings, command: Command) -> Result<ExitCode> {
+    if settings.is_embedded() && data_dir::is_empty(&settings.data) && !command.may_begin() {
+        return Err(Error::invalid(format!(
+            "there is no installation in {}: start marquee there first, or choose another --data",
+            settings.data.display()
+        )));
+    }
     if let Some(service) = command.service() {
         settings.services = vec![service];
     }

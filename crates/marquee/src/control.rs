@@ -12,15 +12,22 @@ use kernel::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::progress::telling;
 use crate::{House, Service, backup, data_dir};
 
 /// A command and its answer fit into this many bytes.
 const LINE: u64 = 4 * 1024 * 1024;
-/// How long either side waits for the other.
+/// Commands carried out at the same time.
+const AT_ONCE: usize = 8;
+/// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// One that goes through everything there is.
+const LONG: Duration = Duration::from_secs(6 * 3600);
 
 /// What can be asked of a house.
 #[derive(Serialize, Deserialize)]
@@ -39,6 +46,21 @@ impl Command {
         match self {
             Self::CreateUser { .. } | Self::CreateToken { .. } => Some(Service::Accounts),
             Self::ListEvents | Self::RetryEvents | Self::Backup { .. } => None,
+        }
+    }
+}
+
+impl Command {
+    /// Whether it makes sense where nothing is yet: the first operator may be there before the first start.
+    pub(crate) fn may_begin(&self) -> bool {
+        matches!(self, Self::CreateUser { .. })
+    }
+
+    /// How long it may take.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Backup { .. } | Self::RetryEvents => LONG,
+            _ => PATIENCE,
         }
     }
 }
@@ -102,7 +124,8 @@ pub(crate) fn listen(
             Ok(listener)
         })
         .map_err(|e| Error::unavailable(format!("cannot listen on {}", path.display())).because(e))?;
-    let (house, stop) = (Arc::clone(house), stop.clone());
+    let (house, stop, answers) = (Arc::clone(house), stop.clone(), tasks.clone());
+    let places = Arc::new(Semaphore::new(AT_ONCE));
     tasks.spawn(async move {
         loop {
             let stream = tokio::select! {
@@ -116,10 +139,15 @@ pub(crate) fn listen(
                 },
                 () = stop.cancelled() => break,
             };
-            if let Err(error) = tokio::time::timeout(PATIENCE, answer(&house, stream)).await.unwrap_or(Ok(()))
-            {
-                tracing::warn!(%error, "a command went away");
-            }
+            // A backup takes its time; the others need not wait for it.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let (house, stop) = (Arc::clone(&house), stop.clone());
+            answers.spawn(async move {
+                let _place = place;
+                if let Some(Err(error)) = stop.run_until_cancelled(answer(&house, stream)).await {
+                    tracing::warn!(%error, "a command went away");
+                }
+            });
         }
         let _ = std::fs::remove_file(&path);
     });
@@ -129,9 +157,12 @@ pub(crate) fn listen(
 async fn answer(house: &House, mut stream: UnixStream) -> std::io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut line = String::new();
-    BufReader::new(reader.take(LINE)).read_line(&mut line).await?;
+    timeout(PATIENCE, BufReader::new(reader.take(LINE)).read_line(&mut line)).await??;
     let answer: Answer = match serde_json::from_str::<Command>(&line) {
-        Ok(command) => act(house, command).await.map_err(|e| e.to_string()),
+        Ok(command) => match timeout(command.patience(), act(house, command)).await {
+            Ok(acted) => acted.map_err(|e| e.to_string()),
+            Err(_) => Err("it took too long and was given up".into()),
+        },
         Err(_) => Err("this server does not know that command; is it another version?".into()),
     };
     writer.write_all(format!("{}\n", serde_json::to_string(&answer)?).as_bytes()).await
@@ -140,6 +171,7 @@ async fn answer(house: &House, mut stream: UnixStream) -> std::io::Result<()> {
 /// Asks the server that runs on `data`. `None` if none does.
 pub(crate) async fn ask(data: &Path, command: &Command) -> Result<Option<Vec<String>>> {
     let Ok(stream) = UnixStream::connect(data_dir::socket(data)).await else { return Ok(None) };
+    let _telling = telling("waiting for the server that runs here");
     let exchange = async {
         let mut stream = stream;
         stream.write_all(format!("{}\n", serde_json::to_string(command)?).as_bytes()).await?;
@@ -148,7 +180,7 @@ pub(crate) async fn ask(data: &Path, command: &Command) -> Result<Option<Vec<Str
         Ok::<Answer, std::io::Error>(serde_json::from_str(&line)?)
     };
     let gone = || Error::unavailable("the server did not answer");
-    match tokio::time::timeout(PATIENCE, exchange).await {
+    match timeout(command.patience(), exchange).await {
         Ok(Ok(Ok(lines))) => Ok(Some(lines)),
         Ok(Ok(Err(sentence))) => Err(Error::invalid(sentence)),
         Ok(Err(e)) => Err(gone().because(e)),

@@ -26,10 +26,16 @@ pub(crate) fn restoring(data: &Path) -> PathBuf {
     data.join("restoring")
 }
 
+/// Whether there is no installation in `data`.
+pub(crate) fn is_empty(data: &Path) -> bool {
+    DATABASES.iter().all(|service| !database(data, service).exists())
+}
+
 /// Makes the directory where it is absent.
 pub(crate) fn make(data: &Path) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|e| {
-        Error::unavailable(format!("cannot make the data directory {}", data.display())).because(e)
+        let told = format!("cannot make the data directory {}: choose another --data", data.display());
+        Error::unavailable(told).because(e)
     })
 }
 

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Web;
 
+use crate::progress::telling;
 use crate::{Service, Settings, data_dir, gateway, neighbours, operations, secrets, telemetry};
 
 /// Published events and old answers are looked through this often.
@@ -65,7 +66,10 @@ impl House {
             ..web::Config::default()
         });
         let bus = match &settings.nats {
-            Some(nats) => Some(Nats::connect(nats.clone()).await?),
+            Some(nats) => {
+                let _telling = telling("connecting to NATS");
+                Some(Nats::connect(nats.clone()).await?)
+            }
             None => None,
         };
         let mut house = Self {
@@ -218,6 +222,8 @@ impl House {
     /// was killed a moment ago still has its leases for a moment.
     async fn be_alone(&self) -> Result<()> {
         let deadline = Instant::now() + LEASE + Duration::from_secs(1);
+        let _telling =
+            telling("waiting for another marquee on this database, which may have been killed, to be gone");
         for db in &self.databases {
             while db.feed(&self.owner).await?.is_none() {
                 if Instant::now() > deadline {
@@ -239,6 +245,7 @@ fn elsewhere(service: Service) -> Error {
 
 /// Opens a service's database, once it answers; `migrate` brings it up to date.
 pub(crate) async fn database(settings: &Settings, service: Service, migrate: bool) -> Result<Db> {
+    let _telling = telling(format!("opening the database of {service}"));
     let db = Db::open(&settings.location(service.name()), service.name(), settings.clock.clone())?;
     awake(&db).await?;
     if migrate {
@@ -252,6 +259,7 @@ pub(crate) async fn database(settings: &Settings, service: Service, migrate: boo
 /// Waits until a database answers: it may be starting at the same time.
 async fn awake(db: &Db) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
+    let mut told = false;
     loop {
         match db.ping().await {
             Ok(()) => return Ok(()),
@@ -261,7 +269,11 @@ async fn awake(db: &Db) -> Result<()> {
                     format!("the database of {} is away: see that DATABASE_URL leads to it", db.name());
                 return Err(Error::unavailable(told).because(error));
             }
-            Err(error) => tracing::warn!(db = db.name(), error = ?error, "waiting for the database"),
+            Err(error) if !told => {
+                told = true;
+                tracing::warn!(db = db.name(), error = ?error, "waiting for the database");
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

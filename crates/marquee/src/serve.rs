@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::progress::telling;
 use crate::{House, Settings, control, data_dir, demo, tls};
 
 /// How long requests in flight may take at the end.
@@ -35,6 +36,8 @@ pub struct Running {
     /// Where it listens for HTTPS, if it does; the other address then leads there.
     pub tls_address: Option<SocketAddr>,
     doors: Vec<Door>,
+    /// Cancelled when a door has closed.
+    closed: CancellationToken,
     tasks: TaskTracker,
     stop: CancellationToken,
     _lock: Option<data_dir::Lock>,
@@ -61,18 +64,19 @@ pub async fn start(settings: Settings, no_migrate: bool) -> Result<Running> {
         demo::fill(&house).await?;
     }
     let (mut routes, mut doors, mut tls_address) = (house.routes()?, Vec::new(), None);
+    let closed = CancellationToken::new();
     if let Some(config) = tls {
         let wanted = SocketAddr::new(settings.listen.ip(), settings.tls.port);
         let (listener, address) = listen(wanted, "tls-port")?;
         let behind = if settings.tls.self_signed { routes.clone() } else { tls::strict(routes.clone()) };
         let server = axum_server::from_tcp_rustls(listener, config).map_err(cannot_listen)?;
-        doors.push(Door::open(server, behind, settings.head_timeout));
+        doors.push(Door::open(server, behind, settings.head_timeout, &closed));
         routes = tls::plain(routes, settings.public_url.as_deref(), address.port());
         tls_address = Some(address);
     }
     let server = axum_server::from_tcp(listener).map_err(cannot_listen)?;
-    doors.push(Door::open(server, routes, settings.head_timeout));
-    Ok(Running { house, address, tls_address, doors, tasks, stop, _lock: lock })
+    doors.push(Door::open(server, routes, settings.head_timeout, &closed));
+    Ok(Running { house, address, tls_address, doors, closed, tasks, stop, _lock: lock })
 }
 
 /// One listener and what serves it.
@@ -84,7 +88,13 @@ struct Door {
 type Visited = AddExtension<Router, ConnectInfo<SocketAddr>>;
 
 impl Door {
-    fn open<A>(server: Server<SocketAddr, A>, routes: Router, head_timeout: Duration) -> Self
+    /// Serves `routes`, and cancels `closed` when that has ended.
+    fn open<A>(
+        server: Server<SocketAddr, A>,
+        routes: Router,
+        head_timeout: Duration,
+        closed: &CancellationToken,
+    ) -> Self
     where
         A: Accept<TcpStream, Visited> + Clone + Send + Sync + 'static,
         A::Stream: AsyncRead + AsyncWrite + Unpin + Send,
@@ -96,7 +106,12 @@ impl Door {
         let timer = hyper_util::rt::TokioTimer::new();
         server.http_builder().http1().timer(timer).header_read_timeout(head_timeout);
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-        Self { handle, server: tokio::spawn(server.serve(routes)) }
+        let closed = closed.clone().drop_guard();
+        let server = tokio::spawn(async move {
+            let _closed = closed;
+            server.serve(routes).await
+        });
+        Self { handle, server }
     }
 }
 
@@ -106,6 +121,7 @@ impl Running {
     /// # Errors
     /// If the server itself had failed.
     pub async fn stop(self) -> Result<()> {
+        let _telling = telling("waiting for requests in flight and background work");
         self.house.web.shut_down();
         for door in &self.doors {
             door.handle.graceful_shutdown(Some(DRAIN));
@@ -124,10 +140,8 @@ impl Running {
     }
 
     /// Completes when the server has ended by itself, which it does only by failing.
-    async fn failed(&mut self) {
-        while !self.doors.iter().any(|door| door.server.is_finished()) {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
+    async fn failed(&self) {
+        self.closed.cancelled().await;
     }
 }
 
@@ -155,9 +169,9 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> Result<ExitCo
     let failed = |e| Error::internal("cannot listen for signals").because(e);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let (demo, place) = (settings.demo, settings.place());
-    let mut running = start(settings, no_migrate).await?;
-    greet(&running, &place, demo);
+    let greeting = Greeting::before(&settings);
+    let running = start(settings, no_migrate).await?;
+    greeting.say(&running);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -169,20 +183,41 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says where to go, in the first line. A closed standard output is no reason to stop.
-fn greet(running: &Running, place: &str, demo: bool) {
-    let plain = format!("http://{}", named(running.address));
-    let mut text = match running.tls_address {
-        Some(address) => {
-            format!("Marquee is open: https://{}\n  {plain} leads there\n", named(address))
-        }
-        None => format!("Marquee is open: {plain}\n"),
-    };
-    text.push_str(&format!("  {place}\n"));
-    if demo {
-        text.push_str(&format!("  demo seller: {} / {}\n", demo::EMAIL, demo::PASSWORD));
+/// What the operator reads first.
+struct Greeting {
+    place: String,
+    is_new: bool,
+    demo: bool,
+}
+
+impl Greeting {
+    /// What is to be known before the start.
+    fn before(settings: &Settings) -> Self {
+        let is_new = settings.is_embedded() && data_dir::is_empty(&settings.data);
+        Self { place: settings.place(), is_new, demo: settings.demo }
     }
-    let _ = std::io::stdout().write_all(text.as_bytes());
+
+    /// Says where to go, in the first line. A closed standard output is no reason to stop.
+    fn say(&self, running: &Running) {
+        let plain = format!("http://{}", named(running.address));
+        let (open, leads) = match running.tls_address {
+            Some(address) => {
+                (format!("https://{}", named(address)), Some(format!("  {plain} leads there\n")))
+            }
+            None => (plain, None),
+        };
+        let mut text = format!("Marquee is open: {open}\n{}", leads.unwrap_or_default());
+        text.push_str(&format!("  {}{}\n", self.place, if self.is_new { " (new)" } else { "" }));
+        text.push_str(&format!("  API reference: {open}/docs\n"));
+        if self.demo {
+            text.push_str(&format!("  demo seller: {} / {}\n", demo::SELLER, demo::PASSWORD));
+            text.push_str(&format!("  demo buyer:  {} / {}\n", demo::BUYER, demo::PASSWORD));
+        }
+        if self.is_new {
+            text.push_str("  to run the house: marquee user create --operator --email you@example.com\n");
+        }
+        let _ = std::io::stdout().write_all(text.as_bytes());
+    }
 }
 
 fn named(address: SocketAddr) -> String {

@@ -27,6 +27,7 @@ const PLAIN: [&str; 4] = ["/livez", "/readyz", "/metrics", "/health"];
 
 /// What an installation may choose about HTTPS. Nothing: it is not served.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "HTTPS")]
 pub struct Tls {
     /// Serve HTTPS with this certificate chain (PEM)
     #[arg(id = "tls_cert", long = "tls-cert", env = "TLS_CERT", global = true, value_name = "FILE")]

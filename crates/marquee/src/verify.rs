@@ -12,6 +12,7 @@ use kernel::{Error, OrderId, Result, TicketId};
 use payments::Gateway;
 use tickets::Ticket;
 
+use crate::progress::telling;
 use crate::{Settings, gateway};
 
 /// Rows of one look.
@@ -42,26 +43,34 @@ pub(crate) async fn verify(settings: &Settings) -> Result<ExitCode> {
     settings.databases.limits = Limits::patient();
     let books = Books::open(&settings).await?;
     let mut whole = true;
-    let mut say = |name, means, finding| whole &= report(name, means, finding);
-    let look = until_settled(|| orders::verify::capacity(&books.orders)).await?;
-    say("I1", "capacity adds up and is never exceeded", look);
-    let look = until_settled(|| books.money()).await?;
-    say("I2", "money belongs to a complete order or goes back", look);
-    let look = until_settled(|| books.admitted()).await?;
-    say("I2", "a complete order is paid, and admits all its units", look);
-    let look = until_settled(|| payments::verify::money(&books.payments, &books.gateway)).await?;
-    say("I2", "the gateway's ledger agrees", look);
-    let look = until_settled(|| books.histories()).await?;
-    say("I3", "every order's history is a path, without gaps", look);
-    let look = until_settled(|| books.ticket_copies()).await?;
-    say("I4", "orders' copies of tickets are equal", look);
-    let look = until_settled(|| books.order_copies()).await?;
-    say("I4", "payments' copies of orders are equal", look);
-    let look = until_settled(|| books.ends()).await?;
-    say("I4", "every open hold has an end", look);
-    let look = until_settled(|| books.delivery()).await?;
-    say("I4", "no event is parked or stuck", look);
+    check(&mut whole, "I1", "capacity adds up and is never exceeded", || {
+        orders::verify::capacity(&books.orders)
+    })
+    .await?;
+    check(&mut whole, "I2", "money belongs to a complete order or goes back", || books.money()).await?;
+    check(&mut whole, "I2", "a complete order is paid, and admits all its units", || books.admitted())
+        .await?;
+    check(&mut whole, "I2", "the gateway's ledger agrees", || {
+        payments::verify::money(&books.payments, &books.gateway)
+    })
+    .await?;
+    check(&mut whole, "I3", "every order's history is a path, without gaps", || books.histories()).await?;
+    check(&mut whole, "I4", "orders' copies of tickets are equal", || books.ticket_copies()).await?;
+    check(&mut whole, "I4", "payments' copies of orders are equal", || books.order_copies()).await?;
+    check(&mut whole, "I4", "every open hold has an end", || books.ends()).await?;
+    check(&mut whole, "I4", "no event is parked or stuck", || books.delivery()).await?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Looks whether an invariant holds and prints its line; `whole` is false from the first that does not.
+async fn check<F, Fut>(whole: &mut bool, name: &str, means: &str, look: F) -> Result<()>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Finding>,
+{
+    let _telling = telling(format!("checking {name}: {means}"));
+    *whole &= report(name, means, until_settled(look).await?);
+    Ok(())
 }
 
 fn report(name: &str, means: &str, (seen, faults): (i64, Vec<String>)) -> bool {

@@ -125,10 +125,12 @@ async fn each_sign_in_is_a_session_of_its_own() {
 
 #[tokio::test]
 async fn wrong_credentials_read_alike_and_take_as_long() {
-    let house = House::new().await;
+    let house = House::with(Limits { failures_per_account: 100, ..Limits::default() }).await;
     house.sign_up("ann@example.com").await;
+    // A busy machine stretches some of the tries. Where one way took no hash, none would be alike.
     let mut shortest = [Duration::MAX; 2];
-    for _ in 0..4 {
+    let mut alike = false;
+    for _ in 0..30 {
         for (n, email) in ["ann@example.com", "nobody@example.com"].into_iter().enumerate() {
             let begun = Instant::now();
             let reply = house.sign_in(email, "wrong password").await;
@@ -136,9 +138,13 @@ async fn wrong_credentials_read_alike_and_take_as_long() {
             assert_eq!(reply.error(), (400, "Invalid credentials".into(), None));
             assert!(!reply.headers.contains_key(header::SET_COOKIE));
         }
+        let ratio = shortest[0].as_secs_f64() / shortest[1].as_secs_f64();
+        alike = (0.5..2.0).contains(&ratio);
+        if alike {
+            break;
+        }
     }
-    let ratio = shortest[0].as_secs_f64() / shortest[1].as_secs_f64();
-    assert!((0.5..2.0).contains(&ratio), "{shortest:?}");
+    assert!(alike, "{shortest:?}");
 
     let reply = house.post("/api/users/signin", json!({})).await;
     assert_eq!(reply.json()["errors"].as_array().unwrap().len(), 2);

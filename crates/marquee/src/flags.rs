@@ -1,0 +1,330 @@
+//! Every setting as a flag and an environment variable; the flag wins.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use db::Limits;
+use events::NatsSettings;
+use kernel::Result;
+
+use crate::{Databases, Service, Settings, Tls, gateway, secrets};
+
+/// All of them, by what they are about.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    keeping: Keeping,
+    #[command(flatten)]
+    serving: Serving,
+    #[command(flatten)]
+    tls: Tls,
+    #[command(flatten)]
+    sale: Sale,
+    #[command(flatten)]
+    bus: BusFlags,
+    #[command(flatten)]
+    limits: SignLimits,
+}
+
+/// Addresses may hold passwords, so `--help` does not show what the environment has.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where everything is kept")]
+struct Keeping {
+    /// The directory of everything that has no server
+    #[arg(long, env = "DATA_DIR", default_value = "./data", global = true, value_name = "DIR")]
+    data: PathBuf,
+    /// PostgreSQL for all services, a schema each: postgres://user:password@host:5432/marquee. Without it,
+    /// files in --data
+    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// PostgreSQL for accounts alone
+    #[arg(
+        long,
+        env = "ACCOUNTS_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    accounts_database_url: Option<String>,
+    /// PostgreSQL for tickets alone
+    #[arg(
+        long,
+        env = "TICKETS_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    tickets_database_url: Option<String>,
+    /// PostgreSQL for orders alone
+    #[arg(
+        long,
+        env = "ORDERS_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    orders_database_url: Option<String>,
+    /// PostgreSQL for expiration alone
+    #[arg(
+        long,
+        env = "EXPIRATION_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    expiration_database_url: Option<String>,
+    /// PostgreSQL for payments alone
+    #[arg(
+        long,
+        env = "PAYMENTS_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    payments_database_url: Option<String>,
+    /// Connections to PostgreSQL that each service of this process keeps at most; the test gateway's ledger
+    /// counts as one more. Together they must stay below the server's max_connections
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 4, global = true, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=1000), hide_short_help = true)]
+    database_connections: u16,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How people reach it")]
+struct Serving {
+    /// The port to listen on
+    #[arg(long, env = "PORT", default_value_t = 3333, global = true)]
+    port: u16,
+    /// The address to listen on
+    #[arg(long, env = "HOST", default_value = "127.0.0.1", global = true)]
+    host: IpAddr,
+    /// The address that people use, if it is not the one their browser asks for
+    #[arg(long, env = "PUBLIC_URL", global = true, value_name = "URL", hide_short_help = true)]
+    public_url: Option<String>,
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks, e.g. 10.0.0.0/8
+    #[arg(
+        long,
+        env = "TRUSTED_PROXIES",
+        global = true,
+        value_name = "NETWORKS",
+        value_delimiter = ',',
+        hide_short_help = true
+    )]
+    trusted_proxies: Vec<web::Network>,
+    /// Serve behind TLS: cookies are sent over HTTPS only
+    #[arg(long, env = "SECURE_COOKIES", global = true, hide_short_help = true)]
+    secure_cookies: bool,
+    /// How logs are written: text or json. RUST_LOG=debug says more, RUST_LOG=warn less
+    #[arg(long, env = "LOG_FORMAT", default_value = "text", global = true, value_name = "FORMAT",
+          value_parser = ["text", "json"], hide_short_help = true, hide_possible_values = true)]
+    log_format: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The sale")]
+struct Sale {
+    /// Fill an empty installation with a seller, shows and a buyer
+    #[arg(long, env = "DEMO", global = true)]
+    demo: bool,
+    /// How long a buyer may hold a ticket before paying
+    #[arg(long, env = "HOLD_SECONDS", default_value_t = 900, global = true, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    hold_seconds: u64,
+    /// The highest quantity of one order
+    #[arg(long, env = "MAX_PER_ORDER", default_value_t = 10, global = true, value_name = "UNITS",
+          value_parser = clap::value_parser!(i64).range(1..=1000), hide_short_help = true)]
+    max_per_order: i64,
+    /// The installation's one currency (ISO 4217)
+    #[arg(long, env = "CURRENCY", default_value = "usd", global = true, value_parser = currency)]
+    currency: String,
+    /// Who moves the money: test: or Stripe's https://api.stripe.com, with STRIPE_KEY and
+    /// STRIPE_WEBHOOK_SECRET in the environment
+    #[arg(long, env = "PAYMENTS_URL", default_value = gateway::TEST, global = true, value_name = "URL")]
+    payments_url: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Many processes")]
+struct BusFlags {
+    /// The bus between processes, e.g. nats://host:4222; without it events stay in this one
+    #[arg(long, env = "NATS_URL", global = true, value_name = "URL", hide_env_values = true)]
+    nats_url: Option<String>,
+    /// How many servers of a NATS cluster keep each event
+    #[arg(long, env = "NATS_REPLICAS", default_value_t = 1, global = true, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=5), hide_short_help = true)]
+    nats_replicas: u32,
+    /// How long NATS keeps events
+    #[arg(long, env = "NATS_KEEP", default_value = "7d", global = true, value_name = "SPAN", value_parser = span,
+          hide_short_help = true)]
+    nats_keep: Duration,
+    /// What the names of Marquee's streams and subjects begin with, where installations share a NATS
+    #[arg(long, env = "NATS_PREFIX", default_value = "marquee", global = true, value_name = "NAME",
+          value_parser = prefix, hide_short_help = true)]
+    nats_prefix: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits that a normal client never meets")]
+struct SignLimits {
+    /// Failed sign-ins allowed per account in 15 minutes
+    #[arg(
+        long,
+        env = "SIGNIN_LIMIT_ACCOUNT",
+        default_value_t = 10,
+        global = true,
+        value_name = "N",
+        hide_short_help = true
+    )]
+    signin_limit_account: u32,
+    /// Failed sign-ins allowed per address in 15 minutes
+    #[arg(
+        long,
+        env = "SIGNIN_LIMIT_ADDRESS",
+        default_value_t = 100,
+        global = true,
+        value_name = "N",
+        hide_short_help = true
+    )]
+    signin_limit_address: u32,
+    /// Sign-ups allowed per address in an hour
+    #[arg(
+        long,
+        env = "SIGNUP_LIMIT_ADDRESS",
+        default_value_t = 300,
+        global = true,
+        value_name = "N",
+        hide_short_help = true
+    )]
+    signup_limit_address: u32,
+}
+
+impl Flags {
+    /// How logs are written.
+    pub(crate) fn log_format(&self) -> &str {
+        &self.serving.log_format
+    }
+
+    /// The settings of all services; secrets that no flag carries come from the environment or a file.
+    ///
+    /// # Errors
+    /// `Invalid` for a secret's file that cannot be read.
+    pub(crate) fn settings(self) -> Result<Settings> {
+        let Self { keeping, serving, tls, sale, bus, limits } = self;
+        Ok(Settings {
+            services: Service::ALL.to_vec(),
+            data: keeping.data.clone(),
+            databases: keeping.databases()?,
+            nats: bus.settings()?,
+            jwt_key: secrets::given_key()?,
+            listen: (serving.host, serving.port).into(),
+            public_url: serving.public_url,
+            trusted_proxies: serving.trusted_proxies,
+            secure_cookies: serving.secure_cookies,
+            tls,
+            orders: orders::Settings {
+                hold: Duration::from_secs(sale.hold_seconds),
+                max_per_order: sale.max_per_order,
+                ..orders::Settings::default()
+            },
+            currency: sale.currency,
+            payments_url: sale.payments_url,
+            demo: sale.demo,
+            limits: accounts::Limits {
+                failures_per_account: limits.signin_limit_account,
+                failures_per_address: limits.signin_limit_address,
+                sign_ups_per_address: limits.signup_limit_address,
+                ..accounts::Limits::default()
+            },
+            ..Settings::new(PathBuf::new())
+        })
+    }
+}
+
+impl BusFlags {
+    fn settings(self) -> Result<Option<NatsSettings>> {
+        Ok(or_file(self.nats_url, "NATS_URL")?.map(|url| NatsSettings {
+            prefix: self.nats_prefix,
+            replicas: self.nats_replicas as usize,
+            keep: self.nats_keep,
+            ..NatsSettings::new(url)
+        }))
+    }
+}
+
+impl Keeping {
+    fn databases(self) -> Result<Databases> {
+        let limits = Limits { connections: self.database_connections.into(), ..Limits::default() };
+        let given = [
+            (Service::Accounts, self.accounts_database_url),
+            (Service::Tickets, self.tickets_database_url),
+            (Service::Orders, self.orders_database_url),
+            (Service::Expiration, self.expiration_database_url),
+            (Service::Payments, self.payments_database_url),
+        ];
+        let mut own = BTreeMap::new();
+        for (service, url) in given {
+            let name = format!("{}_DATABASE_URL", service.name().to_uppercase());
+            if let Some(url) = or_file(url, &name)? {
+                own.insert(service, url);
+            }
+        }
+        Ok(Databases { shared: or_file(self.database_url, "DATABASE_URL")?, own, limits })
+    }
+}
+
+/// What a flag or the environment gave, else the file that `NAME_FILE` names; an empty one is none.
+fn or_file(given: Option<String>, name: &str) -> Result<Option<String>> {
+    let value = match given.filter(|value| !value.is_empty()) {
+        Some(value) => Some(value),
+        None => secrets::from_environment(name)?,
+    };
+    Ok(value.filter(|value| !value.is_empty()))
+}
+
+fn currency(text: &str) -> std::result::Result<String, String> {
+    let ok = text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic());
+    if ok { Ok(text.to_ascii_lowercase()) } else { Err("three letters, e.g. usd or eur".into()) }
+}
+
+fn prefix(text: &str) -> std::result::Result<String, String> {
+    let ok =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if ok { Ok(text.into()) } else { Err("small letters, digits and underscores, e.g. marquee".into()) }
+}
+
+/// Reads `45s`, `10m`, `12h` or `30d`.
+pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
+    let wrong = || "a number and one of s, m, h, d, e.g. 30d".to_string();
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    count.checked_mul(unit).filter(|s| *s > 0).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_currencies_are_read_or_refused() {
+        assert_eq!(span("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        for bad in ["", "d", "30", "0s", "-1h", "1w", "99999999999999999999d"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+        assert_eq!(currency("EUR"), Ok("eur".into()));
+        assert!(currency("euro").is_err());
+    }
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use testkit::{Client, Installation, Topology};
 
 use crate::BINARY;
-use crate::crashes::{Told, deal, kept};
+use crate::crashes::{Told, deal, kept, market};
 
 const ROUNDS: usize = 30;
 const BUYERS: usize = 9;
@@ -47,18 +47,7 @@ async fn shop(buyer: Client, tickets: Vec<String>, first: usize, stop: Arc<Atomi
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thirty_kills_and_stops_over_three_copies_lose_nothing_that_was_acknowledged() {
     let Some(mut house) = Installation::start(BINARY, Topology::Copies(3), &[]).await else { return };
-    let mut seller = house.client();
-    seller.sign_up("seller@example.com").await;
-    let mut tickets = Vec::new();
-    for capacity in [1, 50, 100_000] {
-        tickets.push(seller.list_ticket("Sunrise", "12.50", capacity).await);
-    }
-    let mut buyers = Vec::new();
-    for n in 0..BUYERS {
-        let mut buyer = house.client();
-        buyer.sign_up(&format!("buyer{n}@example.com")).await;
-        buyers.push(buyer);
-    }
+    let (tickets, buyers) = market(house.client(), BUYERS).await;
     let stop = Arc::new(AtomicBool::new(false));
     let shops: Vec<_> = (buyers.iter().enumerate())
         .map(|(n, buyer)| tokio::spawn(shop(buyer.clone(), tickets.clone(), n, stop.clone())))

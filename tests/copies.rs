@@ -20,7 +20,7 @@ const COPIES: usize = 3;
 /// Copies of the whole in this process, each with pools, lanes, relays and intakes of its own.
 pub struct Copies {
     pub apps: Vec<App>,
-    database: Database,
+    _database: Database,
     _nats: Nats,
 }
 
@@ -37,7 +37,7 @@ impl Copies {
             });
             apps.push(app.await);
         }
-        Some(Self { apps, database, _nats: nats })
+        Some(Self { apps, _database: database, _nats: nats })
     }
 
     fn orders(&self) -> &db::Db {
@@ -144,7 +144,6 @@ async fn five_thousand_holds_end_once_each_and_in_time() {
         .await
         .unwrap();
     assert_eq!(announced.0, HOLDS as i64, "each end is announced once");
-    let _ = &copies.database;
 }
 
 /// The paths of cancelled orders.

@@ -35,6 +35,25 @@ async fn shop(buyer: Client, tickets: Vec<String>, round: usize, stop: Arc<Atomi
     told
 }
 
+/// A seller with a scarce ticket, a sought-after one and one for everybody, and so many buyers.
+pub async fn market(anyone: Client, buyers: usize) -> (Vec<String>, Vec<Client>) {
+    let sign_up = async |name: String| {
+        let mut client = anyone.at(anyone.base().to_string());
+        client.sign_up(&format!("{name}@example.com")).await;
+        client
+    };
+    let seller = sign_up("seller".into()).await;
+    let mut tickets = Vec::new();
+    for capacity in [1, 50, 100_000] {
+        tickets.push(seller.list_ticket("Sunrise", "12.50", capacity).await);
+    }
+    let mut people = Vec::new();
+    for n in 0..buyers {
+        people.push(sign_up(format!("buyer{n}")).await);
+    }
+    (tickets, people)
+}
+
 /// One order and what becomes of it; `None` if no answer came.
 pub async fn deal(buyer: &Client, ticket: &str, n: usize, told: &mut Told) -> Option<()> {
     let send =
@@ -70,18 +89,8 @@ pub async fn deal(buyer: &Client, ticket: &str, n: usize, told: &mut Told) -> Op
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_kills_under_load_lose_nothing_that_was_acknowledged() {
     let mut process = Process::start(BINARY, &[]).await;
-    let mut seller = process.client();
-    seller.sign_up("seller@example.com").await;
-    let mut tickets = Vec::new();
-    for capacity in [1, 50, 100_000] {
-        tickets.push(seller.list_ticket("Sunrise", "12.50", capacity).await);
-    }
-    let mut buyers = Vec::new();
-    for n in 0..BUYERS {
-        let mut buyer = process.client();
-        buyer.sign_up(&format!("buyer{n}@example.com")).await;
-        buyers.push((buyer, Told::default()));
-    }
+    let (tickets, buyers) = market(process.client(), BUYERS).await;
+    let mut buyers: Vec<_> = buyers.into_iter().map(|buyer| (buyer, Told::default())).collect();
     for kill in 0..KILLS {
         let stop = Arc::new(AtomicBool::new(false));
         let base = process.base().to_string();

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use common::{House, until};
-use contracts::PaymentState;
 
 const PAYMENTS: usize = 40;
 
@@ -27,48 +26,31 @@ async fn shared_as(house: &House, expected: &[(&str, usize)]) {
     until(&format!("partitions are shared as {expected:?}"), async || shares(house).await == expected).await;
 }
 
-fn payments(house: &House) -> Vec<PaymentState> {
-    (0..PAYMENTS).map(|_| house.payment(100)).collect()
-}
-
-async fn emit_all(house: &House, payments: &[PaymentState], version: i64) {
-    for payment in payments {
-        house.emit(payment, version).await;
-    }
-}
-
-async fn assert_all_in_order(house: &House, versions: i64) {
-    let heard = house.heard().await;
-    let expected: Vec<i64> = (0..versions).collect();
-    assert_eq!(heard.len(), PAYMENTS);
-    assert!(heard.values().all(|heard| *heard == expected), "{heard:?}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copies_share_the_partitions_and_give_them_back() {
     let Some(house) = House::shared().await else { return };
-    let payments = payments(&house);
+    let payments = house.payments(PAYMENTS);
     let one = house.start("one").await;
     shared_as(&house, &[("one", 8)]).await;
-    emit_all(&house, &payments, 0).await;
+    house.emit_all(&payments, 0).await;
     let (two, three) = (house.start_another("two").await, house.start_another("three").await);
-    emit_all(&house, &payments, 1).await;
+    house.emit_all(&payments, 1).await;
     let evenly = async || {
         let shares = shares(&house).await;
         shares.len() == 3 && shares.values().sum::<usize>() == 8 && shares.values().all(|share| *share <= 3)
     };
     until("three share evenly", evenly).await;
-    emit_all(&house, &payments, 2).await;
+    house.emit_all(&payments, 2).await;
     one.end().await;
     let begun = Instant::now();
     shared_as(&house, &[("two", 4), ("three", 4)]).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
-    emit_all(&house, &payments, 3).await;
+    house.emit_all(&payments, 3).await;
     three.end().await;
     shared_as(&house, &[("two", 8)]).await;
-    emit_all(&house, &payments, 4).await;
+    house.emit_all(&payments, 4).await;
     house.settled(PAYMENTS as i64 * 5).await;
-    assert_all_in_order(&house, 5).await;
+    house.assert_all_in_order(PAYMENTS, 5).await;
     two.end().await;
     assert_eq!(house.consumer.lease_owners().await.unwrap(), [], "everything was given back");
 }
@@ -76,7 +58,7 @@ async fn copies_share_the_partitions_and_give_them_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_dies_is_followed_by_the_other() {
     let Some(house) = House::shared().await else { return };
-    let payments = payments(&house);
+    let payments = house.payments(PAYMENTS);
     // A process of its own, as far as it goes: what runs in it ends without a word.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (house, mortal) = {
@@ -86,18 +68,18 @@ async fn a_copy_that_dies_is_followed_by_the_other() {
         (house, copy)
     };
     shared_as(&house, &[("mortal", 8)]).await;
-    emit_all(&house, &payments, 0).await;
+    house.emit_all(&payments, 0).await;
     let heir = house.start("heir").await;
-    emit_all(&house, &payments, 1).await;
+    house.emit_all(&payments, 1).await;
     runtime.shutdown_background();
     drop(mortal);
     let died = Instant::now();
-    emit_all(&house, &payments, 2).await;
+    house.emit_all(&payments, 2).await;
     house.settled(PAYMENTS as i64 * 3).await;
     shared_as(&house, &[("heir", 8)]).await;
     // A lease, and the time until somebody looks.
     assert!(died.elapsed() < Duration::from_secs(6), "{:?}", died.elapsed());
-    assert_all_in_order(&house, 3).await;
+    house.assert_all_in_order(PAYMENTS, 3).await;
     heir.end().await;
 }
 

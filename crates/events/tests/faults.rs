@@ -6,7 +6,6 @@ mod common;
 use std::time::Duration;
 
 use common::{House, until};
-use contracts::PaymentState;
 
 const PAYMENTS: usize = 20;
 
@@ -16,38 +15,20 @@ async fn stored(house: &House) -> u64 {
     stream.map_or(0, |stream| stream.cached_info().state.messages)
 }
 
-/// Publishes one version of each payment.
-async fn emit_all(house: &House, payments: &[PaymentState], version: i64) {
-    for payment in payments {
-        house.emit(payment, version).await;
-    }
-}
-
-fn payments(house: &House) -> Vec<PaymentState> {
-    (0..PAYMENTS).map(|_| house.payment(100)).collect()
-}
-
-async fn assert_all_in_order(house: &House, versions: i64) {
-    let heard = house.heard().await;
-    let expected: Vec<i64> = (0..versions).collect();
-    assert_eq!(heard.len(), PAYMENTS);
-    assert!(heard.values().all(|heard| *heard == expected), "{heard:?}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_in_the_middle() {
     let Some(mut house) = House::nats().await else { return };
     let copy = house.start("one").await;
-    let payments = payments(&house);
+    let payments = house.payments(PAYMENTS);
     for version in 0..6 {
-        emit_all(&house, &payments, version).await;
+        house.emit_all(&payments, version).await;
         if version % 2 == 1 {
             // Whatever is on its way just now.
             house.server.as_mut().unwrap().restart().await;
         }
     }
     house.settled(PAYMENTS as i64 * 6).await;
-    assert_all_in_order(&house, 6).await;
+    house.assert_all_in_order(PAYMENTS, 6).await;
     copy.end().await;
 }
 
@@ -55,19 +36,19 @@ async fn a_server_that_is_killed_in_the_middle() {
 async fn a_server_that_hangs_and_goes_on() {
     let Some(house) = House::nats().await else { return };
     let copy = house.start("one").await;
-    let (payments, mut link) = (payments(&house), copy.bus.as_nats().unwrap().link());
-    emit_all(&house, &payments, 0).await;
+    let (payments, mut link) = (house.payments(PAYMENTS), copy.bus.as_nats().unwrap().link());
+    house.emit_all(&payments, 0).await;
     house.server.as_ref().unwrap().pause();
     // Some of it is sent into the old connection before anybody knows, and read from it in the end.
-    emit_all(&house, &payments, 1).await;
+    house.emit_all(&payments, 1).await;
     tokio::time::timeout(Duration::from_secs(10), link.wait_for(|link| !link.connected))
         .await
         .unwrap()
         .unwrap();
-    emit_all(&house, &payments, 2).await;
+    house.emit_all(&payments, 2).await;
     house.server.as_ref().unwrap().resume();
     house.settled(PAYMENTS as i64 * 3).await;
-    assert_all_in_order(&house, 3).await;
+    house.assert_all_in_order(PAYMENTS, 3).await;
     copy.end().await;
 }
 
@@ -76,11 +57,11 @@ async fn a_server_that_was_not_there_at_the_start() {
     let Some(mut house) = House::nats().await else { return };
     house.server.as_mut().unwrap().kill().await;
     let copy = house.start("one").await;
-    let payments = payments(&house);
-    emit_all(&house, &payments, 0).await;
+    let payments = house.payments(PAYMENTS);
+    house.emit_all(&payments, 0).await;
     house.server.as_mut().unwrap().restart().await;
     house.settled(PAYMENTS as i64).await;
-    assert_all_in_order(&house, 1).await;
+    house.assert_all_in_order(PAYMENTS, 1).await;
     copy.end().await;
 }
 
@@ -88,30 +69,30 @@ async fn a_server_that_was_not_there_at_the_start() {
 async fn a_server_that_has_lost_its_store() {
     let Some(mut house) = House::nats().await else { return };
     let copy = house.start("one").await;
-    let payments = payments(&house);
-    emit_all(&house, &payments, 0).await;
+    let payments = house.payments(PAYMENTS);
+    house.emit_all(&payments, 0).await;
     house.settled(PAYMENTS as i64).await;
     house.server.as_mut().unwrap().lose().await;
     until("everything is published again", async || stored(&house).await == PAYMENTS as u64).await;
-    emit_all(&house, &payments, 1).await;
+    house.emit_all(&payments, 1).await;
     house.settled(PAYMENTS as i64 * 2).await;
-    assert_all_in_order(&house, 2).await;
+    house.assert_all_in_order(PAYMENTS, 2).await;
     copy.end().await;
     // And when it happens while nobody runs.
     house.server.as_mut().unwrap().lose().await;
     let copy = house.start("two").await;
-    emit_all(&house, &payments, 2).await;
+    house.emit_all(&payments, 2).await;
     house.settled(PAYMENTS as i64 * 3).await;
     until("everything is there again", async || stored(&house).await == PAYMENTS as u64 * 3).await;
-    assert_all_in_order(&house, 3).await;
+    house.assert_all_in_order(PAYMENTS, 3).await;
     copy.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_has_lost_the_end_of_a_stream() {
     let Some(house) = House::nats().await else { return };
-    let payments = payments(&house);
-    emit_all(&house, &payments, 0).await;
+    let payments = house.payments(PAYMENTS);
+    house.emit_all(&payments, 0).await;
     house.run_until_settled(PAYMENTS as i64).await;
     // As if more had been acknowledged, and heard, than is there now.
     let lost = async |tx: db::Tx| {
@@ -127,41 +108,41 @@ async fn a_server_that_has_lost_the_end_of_a_stream() {
     house.consumer.write(ahead).await.unwrap();
     let copy = house.start("two").await;
     until("everything is published again", async || stored(&house).await == PAYMENTS as u64).await;
-    emit_all(&house, &payments, 1).await;
+    house.emit_all(&payments, 1).await;
     house.settled(PAYMENTS as i64 * 2).await;
-    assert_all_in_order(&house, 2).await;
+    house.assert_all_in_order(PAYMENTS, 2).await;
     copy.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_installation_that_moves_into_one_process_and_back() {
     let Some(mut house) = House::nats().await else { return };
-    let payments = payments(&house);
-    emit_all(&house, &payments, 0).await;
+    let payments = house.payments(PAYMENTS);
+    house.emit_all(&payments, 0).await;
     house.run_until_settled(PAYMENTS as i64).await;
     // In the stream, and heard by nobody.
-    emit_all(&house, &payments, 1).await;
+    house.emit_all(&payments, 1).await;
     let publishing = house.start_publishing("two").await;
     until("it is published", async || house.source.outbox_lag().await.unwrap().0 == 0).await;
     publishing.end().await;
     let nats = house.settings.take();
     house.run_until_settled(PAYMENTS as i64 * 2).await;
-    emit_all(&house, &payments, 2).await;
+    house.emit_all(&payments, 2).await;
     house.run_until_settled(PAYMENTS as i64 * 3).await;
     house.settings = nats;
-    emit_all(&house, &payments, 3).await;
+    house.emit_all(&payments, 3).await;
     house.run_until_settled(PAYMENTS as i64 * 4).await;
-    assert_all_in_order(&house, 4).await;
+    house.assert_all_in_order(PAYMENTS, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_that_changed_reach_a_stream_that_exists() {
     let Some(mut house) = House::nats().await else { return };
-    let payments = payments(&house);
-    emit_all(&house, &payments, 0).await;
+    let payments = house.payments(PAYMENTS);
+    house.emit_all(&payments, 0).await;
     house.run_until_settled(PAYMENTS as i64).await;
     house.settings.as_mut().unwrap().keep = Duration::from_secs(86_400);
-    emit_all(&house, &payments, 1).await;
+    house.emit_all(&payments, 1).await;
     house.run_until_settled(PAYMENTS as i64 * 2).await;
     let client = async_nats::connect(house.server.as_ref().unwrap().url()).await.unwrap();
     let stream = async_nats::jetstream::new(client).get_stream("MARQUEE_PAYMENTS").await.unwrap();

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use kernel::Error;
 use serde::Deserialize;
-use web::{Failure, Form, FormView, MaybeSession, Page, Problem, Routes, safe_next, see_other};
+use web::{Failure, Form, FormView, MaybeSession, Page, Problem, Routes, Session, safe_next, see_other};
 
 use crate::{Accounts, Client, Credentials, SignUp, SignedIn};
 
@@ -58,10 +58,15 @@ async fn sign_up_form(
     MaybeSession(session): MaybeSession,
     query: NextQuery,
 ) -> Response {
-    match session {
-        Some(_) => see_other("/"),
-        None => web::html(&accounts.sign_up_page(next_of(query), FormView::default())),
-    }
+    shown(session, || accounts.sign_up_page(next_of(query), FormView::default()))
+}
+
+async fn sign_in_form(
+    State(accounts): State<Accounts>,
+    MaybeSession(session): MaybeSession,
+    query: NextQuery,
+) -> Response {
+    shown(session, || accounts.sign_in_page(next_of(query), FormView::default()))
 }
 
 async fn sign_up(
@@ -70,30 +75,9 @@ async fn sign_up(
     client: Client,
     Form(fields): Form,
 ) -> Response {
-    if session.is_some() {
-        return see_other("/");
-    }
     let typed = fields.typed();
-    let next = typed_next(&typed);
-    let signed_up = match SignUp::read(fields) {
-        Ok(new) => accounts.sign_up(new, &client).await,
-        Err(error) => Err(error),
-    };
-    match signed_up {
-        Ok(signed_in) => welcome(signed_in, &next),
-        Err(error) => again(error, |error| accounts.sign_up_page(next, FormView::failed(typed, error))),
-    }
-}
-
-async fn sign_in_form(
-    State(accounts): State<Accounts>,
-    MaybeSession(session): MaybeSession,
-    query: NextQuery,
-) -> Response {
-    match session {
-        Some(_) => see_other("/"),
-        None => web::html(&accounts.sign_in_page(next_of(query), FormView::default())),
-    }
+    let entering = async { accounts.sign_up(SignUp::read(fields)?, &client).await };
+    entered(session, typed, entering, |next, values| accounts.sign_up_page(next, values)).await
 }
 
 async fn sign_in(
@@ -102,18 +86,33 @@ async fn sign_in(
     client: Client,
     Form(fields): Form,
 ) -> Response {
+    let typed = fields.typed();
+    let entering = async { accounts.sign_in(Credentials::read(fields)?, &client).await };
+    entered(session, typed, entering, |next, values| accounts.sign_in_page(next, values)).await
+}
+
+/// A form for whoever is not signed in.
+fn shown<T: Template>(session: Option<Session>, form: impl FnOnce() -> T) -> Response {
+    match session {
+        Some(_) => see_other("/"),
+        None => web::html(&form()),
+    }
+}
+
+/// What became of a form: in, and on to where somebody wanted to go, or the form again.
+async fn entered<T: Template>(
+    session: Option<Session>,
+    typed: HashMap<String, String>,
+    entering: impl Future<Output = kernel::Result<SignedIn>>,
+    form: impl FnOnce(String, FormView) -> T,
+) -> Response {
     if session.is_some() {
         return see_other("/");
     }
-    let typed = fields.typed();
-    let next = typed_next(&typed);
-    let signed_in = match Credentials::read(fields) {
-        Ok(credentials) => accounts.sign_in(credentials, &client).await,
-        Err(error) => Err(error),
-    };
-    match signed_in {
+    let next = safe_next(typed.get("next").map(String::as_str)).to_owned();
+    match entering.await {
         Ok(signed_in) => welcome(signed_in, &next),
-        Err(error) => again(error, |error| accounts.sign_in_page(next, FormView::failed(typed, error))),
+        Err(error) => again(error, |error| form(next, FormView::failed(typed, error))),
     }
 }
 
@@ -133,11 +132,6 @@ impl Accounts {
     fn sign_in_page(&self, next: String, values: FormView) -> SignInPage {
         SignInPage { page: Page::new(&self.0.web, None, "Sign in", "/signin"), next, values }
     }
-}
-
-/// Where to go afterwards, as the form says it.
-fn typed_next(typed: &HashMap<String, String>) -> String {
-    safe_next(typed.get("next").map(String::as_str)).to_owned()
 }
 
 fn welcome(signed_in: SignedIn, next: &str) -> Response {
@@ -162,7 +156,7 @@ mod tests {
     use super::*;
     use contracts::Role;
     use kernel::{Clock, FieldError, Instant, SessionId, UserId};
-    use web::{Config, Session, Web};
+    use web::{Config, Web};
 
     const HOSTILE: &str = "<script>alert('x')</script>";
 

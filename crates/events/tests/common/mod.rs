@@ -170,6 +170,26 @@ impl House {
         self.source.write(|tx| async move { tx.emit(event).await }).await.unwrap();
     }
 
+    /// So many payments, of which nobody has heard.
+    pub fn payments(&self, count: usize) -> Vec<PaymentState> {
+        (0..count).map(|_| self.payment(100)).collect()
+    }
+
+    /// Publishes one version of each payment.
+    pub async fn emit_all(&self, payments: &[PaymentState], version: i64) {
+        for payment in payments {
+            self.emit(payment, version).await;
+        }
+    }
+
+    /// Of so many payments each version was heard, once and in order.
+    pub async fn assert_all_in_order(&self, payments: usize, versions: i64) {
+        let heard = self.heard().await;
+        let expected: Vec<i64> = (0..versions).collect();
+        assert_eq!(heard.len(), payments);
+        assert!(heard.values().all(|heard| *heard == expected), "{heard:?}");
+    }
+
     /// What was heard, by payment, in the order in which it was.
     pub async fn heard(&self) -> BTreeMap<String, Vec<i64>> {
         let rows: Vec<(String, i64)> = self

@@ -1,7 +1,7 @@
 //! The commands of the binary beside a running server, and without one.
 
 use serde_json::json;
-use testkit::Process;
+use testkit::{Process, eventually};
 
 use crate::BINARY;
 
@@ -108,4 +108,42 @@ async fn the_house_says_how_it_is() {
     let output = process.command(&["events", "list"], "").await;
     assert_eq!(text(&output).trim(), "no dead letters");
     assert!(process.command(&["events", "retry"], "").await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_has_a_seller_who_sold_and_a_buyer_who_is_admitted() {
+    let process = Process::start(BINARY, &["--demo"]).await;
+    let (mut seller, mut buyer) = (process.client(), process.client());
+    seller.sign_in_with("seller@marquee.example", "marquee-demo").await;
+    buyer.sign_in_with("buyer@marquee.example", "marquee-demo").await;
+    let sold = async || {
+        let sales = seller.get("/api/sales").await.expect(200).json;
+        let paid = sales.as_array().unwrap().iter().filter(|sale| sale["status"] == "complete").count();
+        (paid == 3).then_some(())
+    };
+    eventually("three orders are paid", sold).await;
+    let orders = buyer.get("/api/orders").await.expect(200).json;
+    let admissions =
+        orders.as_array().unwrap().iter().map(|order| order["admissions"].as_array().unwrap().len());
+    assert_eq!(admissions.sum::<usize>(), 9);
+    process.verify().await;
+}
+
+#[test]
+fn a_command_where_nothing_is_says_so_and_makes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    for command in
+        [&["backup", "friday.tar"][..], &["events", "list"], &["token", "create", "--user", "a@b.c"]]
+    {
+        let output = std::process::Command::new(BINARY)
+            .args(command)
+            .env("DATA_DIR", &data)
+            .current_dir(home.path())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        assert!(text(&output).contains("there is no installation in"), "{}", text(&output));
+    }
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
 }

@@ -148,10 +148,16 @@ impl Client {
     /// # Panics
     /// If that fails.
     pub async fn sign_in(&mut self, email: &str) -> Answer {
-        let answer = self
-            .post("/api/users/signin", json!({"email": email, "password": "a long password"}))
-            .await
-            .expect(200);
+        self.sign_in_with(email, "a long password").await
+    }
+
+    /// Signs in as anybody.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn sign_in_with(&mut self, email: &str, password: &str) -> Answer {
+        let body = json!({"email": email, "password": password});
+        let answer = self.post("/api/users/signin", body).await.expect(200);
         self.keep_session(&answer);
         answer
     }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use futures_util::future::try_join_all;
 use kernel::{Error, Result};
 
-use crate::{FromRow, Param, Tx, statements};
+use crate::{Db, FromRow, Param, Tx, statements};
 
 /// Rows of the largest statement.
 const LARGEST: usize = 64;
@@ -96,10 +96,33 @@ impl Tx {
         Ok(all.into_iter().flatten().collect())
     }
 
-    /// Whatever the number of rows, it is one statement that was executed: that of one row stands for it.
     fn note(&self, many: &'static Many) {
-        statements::executed(if self.is_shared() { "postgres" } else { "sqlite" }, many.text(0));
+        note(many, self.is_shared());
     }
+}
+
+impl Db {
+    /// As [`Tx::all_many`], for a look outside of any transaction.
+    ///
+    /// # Errors
+    /// As [`Db::all`]; `Internal` if the parameters are not those of whole rows.
+    pub async fn all_many<T: FromRow + Send + 'static>(
+        &self,
+        many: &'static Many,
+        params: &[&dyn Param],
+    ) -> Result<Vec<T>> {
+        note(many, self.is_shared());
+        let mut all = Vec::new();
+        for (sql, piece) in many.pieces(params)? {
+            all.extend(self.all(sql, piece).await?);
+        }
+        Ok(all)
+    }
+}
+
+/// Whatever the number of rows, it is one statement that was executed: that of one row stands for it.
+fn note(many: &'static Many, is_shared: bool) {
+    statements::executed(if is_shared { "postgres" } else { "sqlite" }, many.text(0));
 }
 
 #[cfg(test)]

@@ -98,7 +98,10 @@ impl House {
         let (own, web) = (db.clone(), self.web.clone());
         match service {
             Service::Accounts => self.accounts = Some(Accounts::new(own, web, &settings.limits)),
-            Service::Tickets => self.tickets = Some(Tickets::new(own, web)),
+            Service::Tickets => {
+                let orders::Settings { hold, max_per_order, .. } = settings.orders;
+                self.tickets = Some(Tickets::new(own, web, tickets::Settings { hold, max_per_order }));
+            }
             Service::Orders => self.orders = Some(Orders::new(own, web, settings.orders.clone())),
             Service::Expiration => self.expiration = Some(Expiration::new(own)),
             Service::Payments => {
@@ -209,6 +212,7 @@ impl House {
         }
         let jobs = [
             self.accounts.as_ref().map(Accounts::jobs),
+            self.tickets.as_ref().map(Tickets::jobs),
             self.expiration.as_ref().map(Expiration::jobs),
             self.payments.as_ref().map(Payments::jobs),
         ];

@@ -100,6 +100,7 @@
       else if (element.textContent !== text) element.textContent = text;
     }
     if (typeof state.status !== "string") return;
+    for (const element of all("[data-unless]", root)) element.hidden = element.dataset.unless === state.status;
     const before = root.dataset.state;
     root.dataset.state = state.status;
     if ("reloadOnStatus" in root.dataset && before !== undefined && before !== state.status) reload(null);
@@ -107,11 +108,18 @@
 
   for (const root of all("[data-live]")) {
     let source, failures = 0, polling, polls = 0;
+    // A list asks for all that it shows at once, and hears of each by its id.
+    const items = new Map(all("[data-item]", root).map((item) => [item.dataset.item, item]));
+    const address = (path) => (items.size ? `${path}?ids=${[...items.keys()].join(",")}` : path);
 
     const take = (text) => {
       try {
         const state = JSON.parse(text);
-        if (state && typeof state === "object") show(root, state);
+        if (!state || typeof state !== "object") return;
+        if (!items.size) show(root, state);
+        for (const [id, item] of items) {
+          if (state[id] && typeof state[id] === "object") show(item, state[id]);
+        }
       } catch {
         // Not ours.
       }
@@ -120,7 +128,7 @@
       polling = undefined;
       if (++polls > 240) return;
       try {
-        const answer = await fetch(root.dataset.poll, { headers: { accept: "application/json" } });
+        const answer = await fetch(address(root.dataset.poll), { headers: { accept: "application/json" } });
         if (answer.ok) take(await answer.text());
         else if (answer.status < 500 && answer.status !== 429) return;
       } catch {
@@ -139,7 +147,7 @@
         if (root.dataset.poll) polling = setTimeout(poll, 5000);
         return;
       }
-      source = new EventSource(root.dataset.live);
+      source = new EventSource(address(root.dataset.live));
       source.onopen = () => { failures = 0; };
       source.onmessage = (event) => take(event.data);
       source.onerror = () => {

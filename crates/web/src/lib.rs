@@ -50,7 +50,7 @@ pub use form_view::FormView;
 pub use idempotency::{FirstAtWork, Post};
 pub use json::{Form, Json};
 pub use limit::Limiter;
-pub use live::{Changes, live};
+pub use live::{Changes, live, live_many};
 pub use network::Network;
 pub use page::{Page, html, html_with, safe_next, see_other};
 pub use paging::{Paging, Span, list};

@@ -1,6 +1,8 @@
 //! Live numbers for open pages, as server-sent events. A change is announced by key, and only those who
 //! look at that key are woken, so a busy evening costs nothing on pages nobody has open.
 
+mod many;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{Stream, StreamExt as _, stream};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -19,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::Failure;
 use crate::problem::Problem;
 use crate::web::Web;
+
+pub use many::live_many;
 
 /// At most five states a second reach a page.
 const PACE: Duration = Duration::from_millis(200);
@@ -107,11 +111,14 @@ where
     let now = Instant::now();
     let watch = web.changes().watch(key);
     let feed = Feed { watch, shutdown: web.shutdown().clone(), read, looked: now, spoke: now, shown: None };
-    let events = stream::unfold(feed, async |mut feed| {
+    answer(stream::unfold(feed, async |mut feed| {
         let event = feed.next().await?;
-        Some((Ok::<_, Infallible>(event), feed))
-    });
-    let mut response = Sse::new(events).into_response();
+        Some((event, feed))
+    }))
+}
+
+fn answer(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let mut response = Sse::new(events.map(Ok::<_, Infallible>)).into_response();
     // nginx would collect events until its buffer is full.
     response
         .headers_mut()
@@ -173,9 +180,12 @@ where
     }
 
     async fn state(&mut self) -> kernel::Result<String> {
-        let state = (self.read)().await?;
-        serde_json::to_string(&state).map_err(|e| kernel::Error::internal("a state has no JSON").because(e))
+        json(&(self.read)().await?)
     }
+}
+
+fn json(state: &impl Serialize) -> kernel::Result<String> {
+    serde_json::to_string(state).map_err(|e| kernel::Error::internal("a state has no JSON").because(e))
 }
 
 /// A comment, which a page ignores and a proxy does not.

@@ -2,8 +2,11 @@
 
 mod api;
 mod events;
+mod fold;
+mod jobs;
 pub mod model;
 mod pages;
+mod search;
 mod sell;
 mod store;
 #[cfg(test)]
@@ -13,16 +16,35 @@ mod tests;
 pub mod verify;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ::events::Subscription;
+use ::events::{Job, Subscription};
 use db::{Db, Migration};
 use web::{Routes, Web};
 
 pub use model::{Draft, Ticket};
 
 /// This service's tables.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") },
+    Migration { name: "0002_search", sql: include_str!("../migrations/0002_search.sql") },
+];
+
+/// What the pages say of an order. Orders decides it; these are its settings again.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a hold lasts.
+    pub hold: Duration,
+    /// The highest quantity of one order.
+    pub max_per_order: i64,
+}
+
+impl Default for Settings {
+    /// Fifteen minutes, ten units (contract, Orders).
+    fn default() -> Self {
+        Self { hold: Duration::from_secs(900), max_per_order: 10 }
+    }
+}
 
 /// The service. Clones share it.
 #[derive(Clone)]
@@ -31,12 +53,13 @@ pub struct Tickets(Arc<Inner>);
 struct Inner {
     db: Db,
     web: Web,
+    settings: Settings,
 }
 
 impl Tickets {
     /// The service on its database, which is open and migrated.
-    pub fn new(db: Db, web: Web) -> Self {
-        Self(Arc::new(Inner { db, web }))
+    pub fn new(db: Db, web: Web, settings: Settings) -> Self {
+        Self(Arc::new(Inner { db, web, settings }))
     }
 
     /// Its JSON calls and pages.
@@ -52,6 +75,11 @@ impl Tickets {
     /// What it hears.
     pub fn subscription(&self) -> Subscription {
         Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
+    }
+
+    /// Its work in the background.
+    pub fn jobs(&self) -> Vec<Job> {
+        vec![jobs::fold(self)]
     }
 }
 

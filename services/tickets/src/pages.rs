@@ -1,5 +1,7 @@
 //! The pages of tickets: what is on sale, one ticket, and the forms of its seller.
 
+mod list;
+mod rows;
 mod view;
 
 use std::collections::HashMap;
@@ -10,23 +12,20 @@ use axum::routing::{get, post};
 use kernel::{Error, Kind, Result, TicketId};
 use serde::Serialize;
 use web::{
-    Answer, Form, FormView, MaybeSession, Page, PageSession, Paging, PathId, Problem, Routes, Session,
-    see_other,
+    Answer, Form, FormView, MaybeSession, Page, PageSession, PathId, Problem, Routes, Session, see_other,
 };
 
 use crate::Tickets;
 use crate::model::{Draft, Ticket};
-use crate::store::{self, Span};
-use view::{HomePage, MinePage, Row, SellPage, Shown, TicketPage};
-
-/// How many tickets a page of a list shows.
-const PER_PAGE: usize = 50;
+use view::{SellPage, Shown, TicketPage};
 
 pub(crate) fn routes() -> Routes<Tickets> {
     Routes::new()
-        .route("/", get(home))
-        .route("/tickets/new", get(sell).post(list))
-        .route("/tickets/mine", get(mine))
+        .route("/", get(list::home))
+        .route("/tickets/new", get(sell).post(offer))
+        .route("/tickets/mine", get(list::mine))
+        .route("/tickets/now", get(list::now))
+        .route("/tickets/live", get(list::live))
         .route("/tickets/{id}", get(show))
         .route("/tickets/{id}/now", get(now))
         .route("/tickets/{id}/live", get(live))
@@ -34,37 +33,11 @@ pub(crate) fn routes() -> Routes<Tickets> {
         .route("/tickets/{id}/withdraw", post(withdraw))
 }
 
-async fn home(
-    State(tickets): State<Tickets>,
-    MaybeSession(session): MaybeSession,
-    paging: Paging,
-) -> web::Result<Response> {
-    let now = tickets.0.web.clock().now();
-    let found = store::on_sale(&tickets.0.db, &newest(&paging)?, now).await?;
-    let page = tickets.page(session.as_ref(), "Tickets", "/");
-    let (found, next) = part(found);
-    let rows = found.iter().map(|ticket| Row::new(&page, ticket, now)).collect();
-    Ok(web::html(&HomePage { page, tickets: rows, next }))
-}
-
-async fn mine(
-    State(tickets): State<Tickets>,
-    PageSession(session): PageSession,
-    paging: Paging,
-) -> web::Result<Response> {
-    let found = store::of_user(&tickets.0.db, session.user, &newest(&paging)?).await?;
-    let page = tickets.page(Some(&session), "My tickets", "/tickets/mine");
-    let (found, next) = part(found);
-    let now = tickets.0.web.clock().now();
-    let rows = found.iter().map(|ticket| Row::new(&page, ticket, now)).collect();
-    Ok(web::html(&MinePage { page, tickets: rows, next }))
-}
-
 async fn sell(State(tickets): State<Tickets>, PageSession(session): PageSession) -> Response {
     web::html(&tickets.sell_page(&session, FormView::default().with("capacity", "1")))
 }
 
-async fn list(
+async fn offer(
     State(tickets): State<Tickets>,
     PageSession(session): PageSession,
     Form(fields): Form,
@@ -88,8 +61,9 @@ async fn show(
     let ticket = tickets.read(id).await?;
     let page = tickets.page(session.as_ref(), &ticket.title, &path(id));
     let own = session.is_some_and(|session| session.user == ticket.user_id);
-    let ticket = Shown::new(&page, &ticket, own, tickets.0.web.clock().now());
-    Ok(web::html(&TicketPage { page, ticket, values: FormView::default() }))
+    let most = tickets.0.settings.max_per_order;
+    let ticket = Shown::new(&page, &ticket, own, most, tickets.0.web.clock().now());
+    Ok(web::html(&TicketPage { page, ticket, hold: tickets.hold(), values: FormView::default() }))
 }
 
 /// What of a ticket changes by itself while its page is open.
@@ -155,6 +129,11 @@ impl Tickets {
         Page::new(&self.0.web, session, title, path)
     }
 
+    /// How long a hold lasts, in words.
+    fn hold(&self) -> String {
+        view::lasting(self.0.settings.hold)
+    }
+
     fn sell_page(&self, session: &Session, values: FormView) -> SellPage {
         SellPage::new(self.page(Some(session), "Sell a ticket", "/tickets/new"), None, values)
     }
@@ -179,19 +158,6 @@ impl Tickets {
 
 fn path(id: TicketId) -> String {
     format!("/tickets/{id}")
-}
-
-/// The newest tickets after the last one seen, and one more, to know whether there are more.
-fn newest(paging: &Paging) -> Result<Span> {
-    Ok(Span { limit: PER_PAGE as i64 + 1, descending: true, ..paging.span()? })
-}
-
-/// What one page shows, and after which ticket the next one begins, if there is one.
-fn part(mut found: Vec<Ticket>) -> (Vec<Ticket>, Option<TicketId>) {
-    let more = found.len() > PER_PAGE;
-    found.truncate(PER_PAGE);
-    let next = found.last().filter(|_| more).map(|ticket| ticket.id);
-    (found, next)
 }
 
 /// The form again with what was typed, if that can be put right there; otherwise the error itself.

@@ -1,5 +1,7 @@
 //! All of this service's SQL.
 
+pub mod search;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -8,14 +10,15 @@ use db::{Db, Many, Param, Tx, from_row};
 use futures_util::future::try_join_all;
 use kernel::{Error, Instant, OrderId, Result, TicketId, UserId};
 
+use crate::fold::fold;
 use crate::model::Ticket;
 
 const INSERT: &str =
     "INSERT INTO tickets (id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id,
-        opens_at, closes_at, taken)
-    VALUES ($1, 0, $2, $3, $4, $5, FALSE, $6, $7, $8, $9, 0)";
+        opens_at, closes_at, taken, title_key, key_version)
+    VALUES ($1, 0, $2, $3, $4, $5, FALSE, $6, $7, $8, $9, 0, $10, 0)";
 const UPDATE: &str = "UPDATE tickets SET version = $2, title = $3, price = $4, capacity = $5, withdrawn = $6,
-        starts_at = $7, video_id = $8, opens_at = $9, closes_at = $10
+        starts_at = $7, video_id = $8, opens_at = $9, closes_at = $10, title_key = $11, key_version = $2
     WHERE id = $1 AND version = $2 - 1";
 const BY_ID: &str =
     "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id, opens_at,
@@ -38,6 +41,12 @@ const OF_USER_LATEST: &str = "SELECT id, version, user_id, title, price, capacit
 const ALL: &str =
     "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id, opens_at,
         closes_at, taken, order_id FROM tickets WHERE id > $1 ORDER BY id LIMIT $2";
+static BY_IDS: Many = Many::new(
+    "SELECT id, version, user_id, title, price, capacity, withdrawn, starts_at, video_id, opens_at, closes_at, taken,
+        order_id FROM tickets WHERE id IN (",
+    "?",
+    ")",
+);
 const ANY: &str = "SELECT 1 FROM tickets LIMIT 1";
 static HELD: Many = Many::new("SELECT order_id, quantity FROM holds WHERE order_id IN (", "?", ")");
 static HOLD: Many = Many::new(
@@ -48,6 +57,9 @@ static HOLD: Many = Many::new(
 const TAKEN: &str = "UPDATE tickets SET taken = taken + $2, order_id = CASE
         WHEN capacity = 1 AND $2 > 0 THEN $3 WHEN taken + $2 <= 0 THEN NULL ELSE order_id END
     WHERE id = $1";
+const UNFOLDED: &str =
+    "SELECT id, version, title FROM tickets WHERE key_version <> version ORDER BY id LIMIT $1";
+const FOLD: &str = "UPDATE tickets SET title_key = $3, key_version = $2 WHERE id = $1 AND version = $2";
 const KEPT: &str = "UPDATE tickets SET capacity = $3 WHERE id = $1 AND version = $2";
 
 from_row!(Ticket {
@@ -72,8 +84,12 @@ pub type Span = web::Span<TicketId>;
 /// Writes a new ticket and announces it.
 pub async fn insert(tx: &Tx, ticket: &Ticket) -> Result<()> {
     let Ticket { id, user_id, title, price, capacity, starts_at, video_id, opens_at, closes_at, .. } = ticket;
-    tx.execute(INSERT, &[id, user_id, title, price, capacity, starts_at, video_id, opens_at, closes_at])
-        .await?;
+    let key = fold(title);
+    tx.execute(
+        INSERT,
+        &[id, user_id, title, price, capacity, starts_at, video_id, opens_at, closes_at, &key],
+    )
+    .await?;
     tx.emit(&Event::TicketCreated(ticket.state())).await
 }
 
@@ -95,10 +111,11 @@ pub async fn update(tx: &Tx, next: &Ticket) -> Result<()> {
         closes_at,
         ..
     } = next;
+    let key = fold(title);
     let updated = tx
         .execute(
             UPDATE,
-            &[id, version, title, price, capacity, withdrawn, starts_at, video_id, opens_at, closes_at],
+            &[id, version, title, price, capacity, withdrawn, starts_at, video_id, opens_at, closes_at, &key],
         )
         .await?;
     if updated != 1 {
@@ -115,6 +132,15 @@ pub async fn find(tx: &Tx, id: TicketId) -> Result<Ticket> {
 /// A ticket.
 pub async fn read(db: &Db, id: TicketId) -> Result<Ticket> {
     db.optional(BY_ID, &[&id]).await?.ok_or_else(Error::not_found)
+}
+
+/// Those of some tickets that are there, in no order.
+pub async fn some(db: &Db, ids: &[TicketId]) -> Result<Vec<Ticket>> {
+    let Some(last) = ids.last() else { return Ok(Vec::new()) };
+    // Up to a power of two, so that all of them are one statement; who is asked for twice answers once.
+    let again = std::iter::repeat_n(last, ids.len().next_power_of_two() - ids.len());
+    let ids: Vec<&dyn Param> = ids.iter().chain(again).map(|id| id as &dyn Param).collect();
+    db.all_many(&BY_IDS, &ids).await
 }
 
 /// Tickets that can be bought at `now`.
@@ -193,3 +219,23 @@ pub async fn count(tx: &Tx, changes: Vec<Change>) -> Result<()> {
 pub async fn keep_capacity(tx: &Tx, stock: &StockState) -> Result<()> {
     tx.execute(KEPT, &[&stock.ticket_id, &stock.ticket_version, &stock.capacity]).await.map(drop)
 }
+
+/// Folds the titles of tickets that a Marquee wrote which did not, at most `limit`; answers how many there were.
+pub async fn fold_titles(db: &Db, limit: i64) -> Result<usize> {
+    let unfolded: Vec<(TicketId, i64, String)> = db.all(UNFOLDED, &[&limit]).await?;
+    let keys: &Vec<_> = &unfolded.iter().map(|(id, version, title)| (id, version, fold(title))).collect();
+    if !keys.is_empty() {
+        db.write(|tx| async move {
+            let all = keys.iter().map(|(id, version, key)| {
+                let tx = &tx;
+                async move { tx.execute(FOLD, &[*id, *version, key]).await.map(drop) }
+            });
+            try_join_all(all).await.map(drop)
+        })
+        .await?;
+    }
+    Ok(keys.len())
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use web::{Config, Session, Web};
 
-use crate::{MIGRATIONS, Tickets};
+use crate::{MIGRATIONS, Settings, Tickets};
 
 /// The service on a database of its own, with two people.
 pub(crate) struct House {
@@ -62,7 +62,7 @@ impl House {
         let db = Db::open(&Location::new(home.url(), home.directory(), "tickets"), "tickets", clock.clone())
             .unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
-        let tickets = Tickets::new(db.clone(), web.clone());
+        let tickets = Tickets::new(db.clone(), web.clone(), Settings::default());
         let app = web::stack(tickets.routes(), &web);
         let cookie = || {
             let (id, user) = (SessionId::new(&clock), UserId::new(&clock));

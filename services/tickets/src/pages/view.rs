@@ -1,6 +1,7 @@
 //! What the pages show, in the words in which they show it.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use askama::Template;
 use kernel::{Instant, TicketId};
@@ -8,30 +9,8 @@ use web::{FormView, Page};
 
 use crate::model::{Status, Ticket};
 
-/// How many units one order may hold.
-const MAX_PER_ORDER: i64 = 10;
-/// A price with more characters than this is set smaller.
-const SHORT_PRICE: usize = 7;
 /// A title with more characters than this is set smaller.
 const SHORT_TITLE: usize = 40;
-
-/// What is on sale.
-#[derive(Template)]
-#[template(path = "home.html")]
-pub struct HomePage {
-    pub page: Page,
-    pub tickets: Vec<Row>,
-    pub next: Option<TicketId>,
-}
-
-/// What one sells oneself.
-#[derive(Template)]
-#[template(path = "mine.html")]
-pub struct MinePage {
-    pub page: Page,
-    pub tickets: Vec<Row>,
-    pub next: Option<TicketId>,
-}
 
 /// The form of a ticket: a new one, or one that is edited.
 #[derive(Template)]
@@ -57,6 +36,8 @@ impl SellPage {
 pub struct TicketPage {
     pub page: Page,
     pub ticket: Shown,
+    /// How long a hold lasts: `15 minutes`.
+    pub hold: String,
     pub values: FormView,
 }
 
@@ -78,44 +59,12 @@ fn written(at: Instant, format: &str) -> String {
 }
 
 /// How a status is shown: the class of its badge, and its words.
-fn badge(status: Status) -> (&'static str, &'static str) {
+pub fn badge(status: Status) -> (&'static str, &'static str) {
     match status {
         Status::OnSale => ("badge--done", "On sale"),
         Status::SoldOut => ("badge--off", "Sold out"),
         Status::Over => ("badge--off", "Over"),
         Status::Withdrawn => ("badge--off", "Withdrawn"),
-    }
-}
-
-/// A ticket in a list.
-pub struct Row {
-    pub id: TicketId,
-    pub title: String,
-    pub when: Option<Moment>,
-    pub price: String,
-    pub is_price_long: bool,
-    pub is_on_sale: bool,
-    pub badge: (&'static str, &'static str),
-    pub left: String,
-}
-
-impl Row {
-    pub fn new(page: &Page, ticket: &Ticket, now: Instant) -> Self {
-        let (price, status) = (page.price(ticket.price), ticket.status(now));
-        Self {
-            id: ticket.id,
-            title: ticket.title.clone(),
-            when: ticket.starts_at.map(Moment::from),
-            is_price_long: price.chars().count() > SHORT_PRICE,
-            price,
-            is_on_sale: status == Status::OnSale,
-            badge: badge(status),
-            left: match ticket.available() {
-                0 => "None left".to_owned(),
-                1 => "Last one".to_owned(),
-                left => format!("{} left", grouped(left)),
-            },
-        }
     }
 }
 
@@ -140,7 +89,8 @@ pub struct Shown {
 }
 
 impl Shown {
-    pub fn new(page: &Page, ticket: &Ticket, own: bool, now: Instant) -> Self {
+    /// `most` is how many units one order may hold.
+    pub fn new(page: &Page, ticket: &Ticket, own: bool, most: i64, now: Instant) -> Self {
         let status = ticket.status(now);
         Self {
             id: ticket.id,
@@ -156,7 +106,7 @@ impl Shown {
             badge: badge(status),
             available: ticket.available(),
             capacity: ticket.capacity,
-            quantities: 1..=ticket.available().min(MAX_PER_ORDER),
+            quantities: 1..=ticket.available().min(most),
         }
     }
 
@@ -185,8 +135,19 @@ pub fn filled(ticket: &Ticket) -> FormView {
         .with("closesAt", moment(ticket.closes_at))
 }
 
+/// A length of time in the largest unit that it is a whole number of: `15 minutes`, `90 seconds`, `1 hour`.
+pub fn lasting(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (n, unit) = match seconds {
+        s if s >= 3600 && s.is_multiple_of(3600) => (s / 3600, "hour"),
+        s if s >= 60 && s.is_multiple_of(60) => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A count as the script writes it too: `1,000,000`.
-fn grouped(n: i64) -> String {
+pub fn grouped(n: i64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -207,6 +168,17 @@ mod tests {
         let counts = [(0, "0"), (999, "999"), (1000, "1,000"), (1_000_000, "1,000,000")];
         for (n, text) in counts {
             assert_eq!(grouped(n), text);
+        }
+        for (seconds, text) in [
+            (900, "15 minutes"),
+            (60, "1 minute"),
+            (90, "90 seconds"),
+            (1, "1 second"),
+            (3600, "1 hour"),
+            (5400, "90 minutes"),
+            (86_400, "24 hours"),
+        ] {
+            assert_eq!(lasting(Duration::from_secs(seconds)), text);
         }
         let moment = Moment::from(Instant::parse("2026-11-24T19:30").unwrap());
         assert_eq!(

@@ -1,0 +1,161 @@
+//! Lists of tickets as pages: what is on sale, and what one sells oneself. Both are searched, read in parts, and
+//! kept up to date while they are open.
+
+use std::collections::BTreeSet;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use kernel::{Error, Instant, Result, TicketId};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use web::{Answer, MaybeSession, PageSession};
+
+use super::rows::{Empty, HomePage, Left, List, MinePage, Row};
+use crate::Tickets;
+use crate::model::Ticket;
+use crate::search::{self, Place, Search};
+use crate::store;
+
+/// How many tickets a part of a list shows.
+pub const PER_PAGE: usize = 50;
+/// One more, to know whether there are more.
+const LIMIT: i64 = PER_PAGE as i64 + 1;
+
+type Asked<Q> = std::result::Result<Query<Q>, QueryRejection>;
+
+fn asked<Q>(query: Asked<Q>) -> Result<Q> {
+    let Query(query) = query.map_err(|_| Error::invalid("A parameter must be there once and be text"))?;
+    Ok(query)
+}
+
+pub async fn home(
+    State(tickets): State<Tickets>,
+    MaybeSession(session): MaybeSession,
+    query: Asked<search::Query>,
+) -> web::Result<Response> {
+    let search = Search::read(asked(query)?)?;
+    let (db, now) = (&tickets.0.db, tickets.0.web.clock().now());
+    let found = store::search::on_sale(db, &search, LIMIT, now).await?;
+    let counted = if is_whole(&search, &found) {
+        found.len() as i64
+    } else if search.is_for_words() {
+        store::search::count_on_sale(db, &search, now).await?
+    } else {
+        0
+    };
+    let page = tickets.page(session.as_ref(), &title("Tickets", &search), "/");
+    let list = List::new(&page, "/", search, found, counted, now);
+    Ok(web::html(&HomePage { page, list, hold: tickets.hold() }))
+}
+
+pub async fn mine(
+    State(tickets): State<Tickets>,
+    PageSession(session): PageSession,
+    query: Asked<search::Query>,
+) -> web::Result<Response> {
+    let search = Search::read(asked(query)?)?;
+    let (db, now) = (&tickets.0.db, tickets.0.web.clock().now());
+    let found = store::search::of_user(db, session.user, &search, LIMIT).await?;
+    let counted = if is_whole(&search, &found) {
+        found.len() as i64
+    } else if search.is_for_words() {
+        store::search::count_of_user(db, session.user, &search).await?
+    } else {
+        0
+    };
+    let page = tickets.page(Some(&session), &title("My tickets", &search), "/tickets/mine");
+    let list = List::new(&page, "/tickets/mine", search, found, counted, now);
+    Ok(web::html(&MinePage { page, list }))
+}
+
+/// Whether this part is all that there is, so that nothing has to be counted.
+fn is_whole(search: &Search, found: &[Ticket]) -> bool {
+    search.place.is_none() && found.len() <= PER_PAGE
+}
+
+fn title(name: &str, search: &Search) -> String {
+    if search.is_for_words() { format!("“{}” in {name}", search.text) } else { name.to_owned() }
+}
+
+impl List {
+    /// The list at `path`, of which `found` is the part that was asked for and one more, if there is more.
+    pub fn new(
+        page: &web::Page,
+        path: &'static str,
+        search: Search,
+        mut found: Vec<Ticket>,
+        counted: i64,
+        now: Instant,
+    ) -> Self {
+        let more = found.len() > PER_PAGE;
+        found.truncate(PER_PAGE);
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|last| search.address(path, Some(Place::after(last, search.sort, search.place, now))));
+        let first = search.place.map(|_| search.address(path, None));
+        let empty = match (&first, search.is_for_words()) {
+            _ if !found.is_empty() => None,
+            (Some(_), _) => Some(Empty::Further),
+            (None, true) => Some(Empty::Match),
+            (None, false) => Some(Empty::All),
+        };
+        let count = search.is_for_words().then_some(counted).filter(|_| empty.is_none());
+        let rows = found.iter().map(|ticket| Row::new(page, ticket, now)).collect();
+        Self { path, rows, empty, count, next, first, text: search.text, sort: search.sort }
+    }
+}
+
+/// Which tickets an open list asks about.
+#[derive(Deserialize)]
+pub struct Which {
+    ids: String,
+}
+
+/// The ids that a query names, at most as many as a list shows.
+fn which(query: Asked<Which>) -> Result<Vec<TicketId>> {
+    let Which { ids } = asked(query)?;
+    let ids: BTreeSet<TicketId> = ids
+        .split(',')
+        .take(PER_PAGE + 1)
+        .map(|id| id.parse().map_err(|_| Error::not_found()))
+        .collect::<Result<_>>()?;
+    if ids.len() > PER_PAGE {
+        return Err(Error::invalid(format!("Ids must be at most {PER_PAGE}")).at("ids"));
+    }
+    Ok(ids.into_iter().collect())
+}
+
+pub async fn now(State(tickets): State<Tickets>, query: Asked<Which>) -> web::Result<Answer> {
+    let states = tickets.left(&which(query)?).await?;
+    if states.is_empty() {
+        return Err(Error::not_found().into());
+    }
+    let states: serde_json::Result<Map<String, Value>> =
+        states.into_iter().map(|(id, state)| Ok((id.to_string(), serde_json::to_value(state)?))).collect();
+    Ok(Answer::ok(&states.map_err(|e| Error::internal("a state has no JSON").because(e))?))
+}
+
+pub async fn live(State(tickets): State<Tickets>, query: Asked<Which>) -> web::Result<Response> {
+    let ids = which(query)?;
+    let web = tickets.0.web.clone();
+    Ok(web::live_many(
+        &web,
+        ids,
+        |id| format!("ticket:{id}"),
+        move |ids| {
+            let tickets = tickets.clone();
+            async move { tickets.left(&ids).await }
+        },
+    ))
+}
+
+impl Tickets {
+    /// What is left of some tickets, as a list shows it.
+    async fn left(&self, ids: &[TicketId]) -> Result<Vec<(TicketId, Left)>> {
+        let now = self.0.web.clock().now();
+        let found = store::some(&self.0.db, ids).await?;
+        Ok(found.iter().map(|ticket| (ticket.id, Left::of(ticket, now))).collect())
+    }
+}

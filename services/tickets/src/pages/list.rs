@@ -129,9 +129,6 @@ fn which(query: Asked<Which>) -> Result<Vec<TicketId>> {
 
 pub async fn now(State(tickets): State<Tickets>, query: Asked<Which>) -> web::Result<Answer> {
     let states = tickets.left(&which(query)?).await?;
-    if states.is_empty() {
-        return Err(Error::not_found().into());
-    }
     let states: serde_json::Result<Map<String, Value>> =
         states.into_iter().map(|(id, state)| Ok((id.to_string(), serde_json::to_value(state)?))).collect();
     Ok(Answer::ok(&states.map_err(|e| Error::internal("a state has no JSON").because(e))?))
@@ -139,6 +136,7 @@ pub async fn now(State(tickets): State<Tickets>, query: Asked<Which>) -> web::Re
 
 pub async fn live(State(tickets): State<Tickets>, query: Asked<Which>) -> web::Result<Response> {
     let ids = which(query)?;
+    tickets.left(&ids).await?;
     let web = tickets.0.web.clone();
     Ok(web::live_many(
         &web,
@@ -152,10 +150,13 @@ pub async fn live(State(tickets): State<Tickets>, query: Asked<Which>) -> web::R
 }
 
 impl Tickets {
-    /// What is left of some tickets, as a list shows it.
+    /// What is left of some tickets, as a list shows it; 404 if none of them is there.
     async fn left(&self, ids: &[TicketId]) -> Result<Vec<(TicketId, Left)>> {
         let now = self.0.web.clock().now();
         let found = store::some(&self.0.db, ids).await?;
+        if found.is_empty() {
+            return Err(Error::not_found());
+        }
         Ok(found.iter().map(|ticket| (ticket.id, Left::of(ticket, now))).collect())
     }
 }

@@ -115,3 +115,35 @@ async fn a_start_does_not_wait_for_the_server_and_says_what_is_malformed() {
     assert!(!format!("{malformed:?}").contains("hush"));
     assert!(!format!("{:?}", NatsSettings::new("nats://ada:hush@one")).contains("hush"));
 }
+
+#[tokio::test]
+async fn everybody_is_asked_and_what_comes_in_time_is_gathered() {
+    let Some((server, one, other)) = two().await else { return };
+    let begun = Instant::now();
+    assert!(one.ask_all("house", "", SOON, 9).await.unwrap().is_empty());
+    assert!(begun.elapsed() < SOON, "it is known at once that nobody is there");
+    for (name, answering) in [("one", &one), ("other", &other)] {
+        let handler = move |question: String| async move {
+            match (question.as_str(), name) {
+                ("fail", "other") => Err(Error::internal("no")),
+                ("wait", "other") => std::future::pending().await,
+                (question, name) => Ok(format!("{question} {name}")),
+            }
+        };
+        answering.answer_each("house", handler).await.unwrap();
+        // An answer of the server that is asked after the subscription says that it has got that too.
+        let _ = answering.ask("nobody", "", SOON).await;
+    }
+    let mut all = one.ask_all("house", "how", SOON, 2).await.unwrap();
+    all.sort();
+    assert_eq!(all, ["how one", "how other"], "the asker is one of them");
+    assert_eq!(one.ask_all("house", "how", SOON, 1).await.unwrap().len(), 1);
+    for bad in ["fail", "wait"] {
+        let limit = Duration::from_millis(200);
+        assert_eq!(one.ask_all("house", bad, limit, 9).await.unwrap(), [format!("{bad} one")]);
+    }
+    server.pause();
+    until("the loss is noticed", async || !one.is_connected()).await;
+    assert_eq!(one.ask_all("house", "how", SOON, 9).await.unwrap_err().kind, Kind::Unavailable);
+    server.resume();
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::Method;
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use contracts::Role;
 use kernel::{Instant, SessionId, UserId};
 
@@ -58,6 +58,11 @@ pub struct Operator(pub Session);
 #[derive(Debug, Clone)]
 pub struct PageSession(pub Session);
 
+/// A session of an operator, for pages: whoever is not signed in is sent to sign in, anybody else is told that
+/// this is not for them (401).
+#[derive(Debug, Clone)]
+pub struct PageOperator(pub Session);
+
 fn find(parts: &Parts) -> Result<Session, Failure> {
     let session = Context::of(&parts.extensions)?.session(&parts.headers);
     session.cloned().ok_or_else(|| Failure(kernel::Error::unauthorized()))
@@ -96,6 +101,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PageSession {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for PageOperator {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let PageSession(session) = PageSession::from_request_parts(parts, state).await?;
+        if session.is_operator() {
+            Ok(Self(session))
+        } else {
+            Err(Failure(kernel::Error::unauthorized()).into_response())
+        }
+    }
+}
+
 /// The sign-in page that leads back here. What was posted is lost, so a post does not lead back to itself.
 fn sign_in_url(parts: &Parts) -> String {
     if parts.method != Method::GET && parts.method != Method::HEAD {
@@ -122,6 +140,7 @@ mod tests {
             )
             .route("/mine", on_get(|s: Session| async move { s.user.to_string() }))
             .route("/house", on_get(|Operator(_): Operator| async { "house" }))
+            .route("/office", on_get(|PageOperator(_): PageOperator| async { "office" }))
             .route(
                 "/page",
                 on_get(|PageSession(_): PageSession| async { "page" }).post(|_: PageSession| async {}),
@@ -144,6 +163,9 @@ mod tests {
             ("/house", "", 401),
             ("/house", &user, 401),
             ("/house", &operator, 200),
+            ("/office", "", 303),
+            ("/office", &user, 401),
+            ("/office", &operator, 200),
             ("/page", "", 303),
             ("/page", &user, 200),
         ] {

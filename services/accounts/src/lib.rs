@@ -15,6 +15,7 @@ mod profile;
 mod session;
 mod sign;
 mod store;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,5 +123,5 @@ impl Accounts {
 }
 
 fn routes() -> Routes<Accounts> {
-    api::routes().merge(pages::routes())
+    api::routes().merge(pages::routes()).merge(users::routes())
 }

@@ -3,9 +3,9 @@
 use contracts::{Event, SessionState};
 use db::{Db, Param, Tx, from_row};
 use kernel::{Error, Instant, Result, SessionId, UserId};
-use web::Web;
+use web::{Span, Web};
 
-use crate::model::{Account, key};
+use crate::model::{Account, User, key};
 use crate::session::{Kind, OwnSession};
 
 const INSERT: &str = "INSERT INTO users
@@ -24,6 +24,13 @@ const LOCK: &str = "UPDATE users SET version = version WHERE id = $1
     RETURNING id, version, email, username, password_hash, role, created_at";
 const EMAIL_TAKEN: &str = "SELECT id FROM users WHERE email_key = $1 AND id <> $2";
 const USERNAME_TAKEN: &str = "SELECT id FROM users WHERE username_key = $1 AND id <> $2";
+
+const NEWEST: &str = "SELECT id, version, email, username, role, created_at FROM users
+    WHERE id < $1 ORDER BY id DESC LIMIT $2";
+/// What begins with a text lies between it and the same with the last of all characters behind it.
+const BEGINNING_WITH: &str = "SELECT id, version, email, username, role, created_at FROM users
+    WHERE id < $1 AND ((email_key >= $3 AND email_key < $4) OR (username_key >= $3 AND username_key < $4))
+    ORDER BY id DESC LIMIT $2";
 
 const OPEN: &str = "INSERT INTO sessions (id, user_id, kind, device, created_at, last_used_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $5, $6)";
@@ -50,6 +57,8 @@ const PRUNE: &str = "DELETE FROM sessions WHERE id IN
 pub(crate) const BATCH: i64 = 1_000;
 
 from_row!(Account { id, version, email, username, password_hash, role, created_at });
+
+from_row!(User { id, version, email, username, role, created_at });
 
 /// A session's row, to write.
 pub(crate) struct NewSession<'a> {
@@ -158,6 +167,17 @@ fn changed() -> Error {
 
 pub(crate) async fn by_email(db: &Db, email: &str) -> Result<Option<Account>> {
     db.optional(BY_EMAIL, &[&key(email)]).await
+}
+
+/// Users, those whose address or name begins with `text` (all, if it is empty). `span` is newest first.
+pub(crate) async fn users(db: &Db, text: &str, span: &Span<UserId>) -> Result<Vec<User>> {
+    let start = span.start();
+    let text = key(text);
+    if text.is_empty() {
+        return db.all(NEWEST, &[&start, &span.limit]).await;
+    }
+    let end = format!("{text}{}", char::MAX);
+    db.all(BEGINNING_WITH, &[&start, &span.limit, &text, &end]).await
 }
 
 /// The user as it will stay until this transaction ends.

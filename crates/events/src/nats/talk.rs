@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, RequestErrorKind, Subscriber};
+use async_nats::{Client, HeaderMap, RequestErrorKind, StatusCode, Subscriber};
 use contracts::Event;
 use futures_util::StreamExt as _;
 use kernel::{Error, Result};
@@ -96,7 +96,72 @@ impl Nats {
         Fut: Future<Output = Result<String>> + Send,
     {
         let group = self.settings().prefix.clone();
-        let mut asked = self.0.client.queue_subscribe(self.ask_subject(topic), group).await.map_err(away)?;
+        let asked = self.0.client.queue_subscribe(self.ask_subject(topic), group).await.map_err(away)?;
+        self.answering(asked, handler);
+        Ok(())
+    }
+
+    /// Asks everybody who [answers each](Nats::answer_each) on `topic`, and gathers for `limit` what they say, at
+    /// most `most` answers. Who has nothing to say, or is slower, is not waited for.
+    ///
+    /// # Errors
+    /// `Unavailable` if the question cannot be sent.
+    pub async fn ask_all(
+        &self,
+        topic: &str,
+        payload: &str,
+        limit: Duration,
+        most: usize,
+    ) -> Result<Vec<String>> {
+        if !self.is_connected() {
+            return Err(Error::unavailable("NATS is away"));
+        }
+        let deadline = tokio::time::Instant::now() + limit;
+        let (client, inbox) = (&self.0.client, self.0.client.new_inbox());
+        let sent = async {
+            let answers = client.subscribe(inbox.clone()).await.map_err(away)?;
+            let question =
+                client.publish_with_reply(self.all_subject(topic), inbox, payload.to_owned().into());
+            question.await.map_err(away)?;
+            Ok::<_, Error>(answers)
+        };
+        let late = |e| Error::unavailable("the question was not sent in time").because(e);
+        let mut answers = tokio::time::timeout_at(deadline, sent).await.map_err(late)??;
+        let mut gathered = Vec::new();
+        while gathered.len() < most
+            && let Ok(Some(answer)) = tokio::time::timeout_at(deadline, answers.next()).await
+        {
+            if answer.status == Some(StatusCode::NO_RESPONDERS) {
+                break;
+            }
+            let failed = answer.headers.is_some_and(|headers| headers.get(FAILED).is_some());
+            if let (false, Ok(text)) = (failed, String::from_utf8(answer.payload.into())) {
+                gathered.push(text);
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// Answers what [everybody is asked](Nats::ask_all) on `topic`: as [`Nats::answer`] otherwise.
+    ///
+    /// # Errors
+    /// `Unavailable` if the connection has ended.
+    pub async fn answer_each<F, Fut>(&self, topic: &str, handler: F) -> Result<()>
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String>> + Send,
+    {
+        let asked = self.0.client.subscribe(self.all_subject(topic)).await.map_err(away)?;
+        self.answering(asked, handler);
+        Ok(())
+    }
+
+    /// Answers what a subscription brings, for as long as the connection lives.
+    fn answering<F, Fut>(&self, mut asked: Subscriber, handler: F)
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String>> + Send,
+    {
         let client = self.0.client.clone();
         tokio::spawn(self.0.stop.clone().run_until_cancelled_owned(async move {
             while let Some(question) = asked.next().await {
@@ -118,7 +183,6 @@ impl Nats {
                 }
             }
         }));
-        Ok(())
     }
 
     /// Hands on what a subscription brings, until nobody listens any more or the connection ends.
@@ -167,6 +231,10 @@ impl Nats {
 
     fn ask_subject(&self, topic: &str) -> String {
         format!("{}-ask.{topic}", self.settings().prefix)
+    }
+
+    fn all_subject(&self, topic: &str) -> String {
+        format!("{}-all.{topic}", self.settings().prefix)
     }
 
     fn bell_subject(&self, service: &str) -> String {

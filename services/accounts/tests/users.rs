@@ -1,0 +1,147 @@
+//! The operators' page of users, behind the real stack.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use axum::body::Body;
+use axum::http::{Request, header};
+use common::{House, Reply};
+use serde_json::json;
+
+impl House {
+    async fn page(&self, path: &str, token: &str) -> Reply {
+        let request = Request::get(path).header(header::ACCEPT, "text/html");
+        self.send(request.header(header::COOKIE, format!("session={token}")).body(Body::empty()).unwrap())
+            .await
+    }
+
+    async fn submit(&self, path: &str, token: &str, form: &str) -> Reply {
+        let request = Request::post(path)
+            .header(header::ACCEPT, "text/html")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::COOKIE, format!("session={token}"));
+        self.send(request.body(Body::from(form.to_owned())).unwrap()).await
+    }
+}
+
+fn goes_to(reply: &Reply) -> (u16, &str) {
+    (reply.status, reply.headers.get(header::LOCATION).map_or("", |to| to.to_str().unwrap()))
+}
+
+/// The addresses of a page, in its order.
+fn listed(reply: &Reply) -> Vec<&str> {
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let rows = reply.text.split("scope=\"row\">").skip(1);
+    rows.map(|row| row.split("</th>").next().unwrap()).collect()
+}
+
+/// Where "Older users" leads.
+fn older(reply: &Reply) -> Option<String> {
+    let link = reply.text.split("rel=\"next\" href=\"").nth(1)?;
+    Some(link.split('"').next().unwrap().replace("&#38;", "&"))
+}
+
+#[tokio::test]
+async fn it_is_for_operators() {
+    let house = House::new().await;
+    let (id, token) = house.sign_up("ann@example.com").await;
+    let path = format!("/house/users/{id}/role");
+    assert_eq!(goes_to(&house.page("/house/users", "").await), (303, "/signin?next=%2Fhouse%2Fusers"));
+    assert_eq!(house.page("/house/users", &token).await.status, 401);
+    assert_eq!(goes_to(&house.submit(&path, "", "role=operator").await), (303, "/signin"));
+    assert_eq!(house.submit(&path, &token, "role=operator").await.status, 401);
+    assert_eq!(house.user_events(&id).await, [("user:created", 0)]);
+    let page = house.page("/house/users", &house.operator().await).await;
+    assert_eq!(listed(&page), ["op@example.com", "ann@example.com"]);
+    assert!(!page.text.contains("argon2"), "nothing of a password is shown");
+    let own = house.page("/", &token).await;
+    assert!(!own.text.contains("/house"), "who is no operator has no link to it");
+}
+
+#[tokio::test]
+async fn the_list_goes_from_page_to_page() {
+    let house = House::new().await;
+    for n in 0..5 {
+        house.sign_up(&format!("u{n}@example.com")).await;
+    }
+    let operator = house.operator().await;
+    let first = house.page("/house/users?limit=2", &operator).await;
+    assert_eq!(listed(&first), ["op@example.com", "u4@example.com"]);
+    house.sign_up("late@example.com").await;
+    let second = house.page(&older(&first).unwrap(), &operator).await;
+    assert_eq!(listed(&second), ["u3@example.com", "u2@example.com"]);
+    let third = house.page(&older(&second).unwrap(), &operator).await;
+    assert_eq!(listed(&third), ["u1@example.com", "u0@example.com"]);
+    assert_eq!(older(&third), None);
+    for nonsense in ["limit=0", "after=x"] {
+        assert!(
+            [400, 404].contains(&house.page(&format!("/house/users?{nonsense}"), &operator).await.status)
+        );
+    }
+}
+
+#[tokio::test]
+async fn users_are_found_by_how_address_or_name_begins() {
+    let house = House::new().await;
+    for (email, username) in [
+        ("Ann@example.com", "Zoe"),
+        ("anton@example.com", "b_b"),
+        ("carl@example.com", "ANNika"),
+        ("d%@x.de", "ÄRGER"),
+    ] {
+        let body = json!({"email": email, "password": "password", "username": username});
+        assert_eq!(house.post("/api/users", body).await.status, 201);
+    }
+    let operator = house.operator().await;
+    for (search, found) in [
+        ("an", &["carl@example.com", "anton@example.com", "Ann@example.com"] as &[&str]),
+        ("ANN", &["carl@example.com", "Ann@example.com"]),
+        ("ann%40example.com", &["Ann@example.com"]),
+        ("+zo", &["Ann@example.com"]),
+        ("%C3%A4r", &["d%@x.de"]),
+        // No pattern: these stand for themselves.
+        ("%25", &[]),
+        ("b_", &["anton@example.com"]),
+        ("b%25", &[]),
+        ("d%25", &["d%@x.de"]),
+        ("nn", &[]),
+        ("%00", &["op@example.com", "d%@x.de", "carl@example.com", "anton@example.com", "Ann@example.com"]),
+        ("%27%20OR%20%271%27%3D%271", &[]),
+    ] {
+        let page = house.page(&format!("/house/users?q={search}"), &operator).await;
+        assert_eq!(listed(&page), found, "{search}");
+    }
+    let page = house.page("/house/users?q=an&limit=1", &operator).await;
+    let next = house.page(&older(&page).unwrap(), &operator).await;
+    assert_eq!((listed(&page), listed(&next)), (vec!["carl@example.com"], vec!["anton@example.com"]));
+}
+
+#[tokio::test]
+async fn a_role_is_given_and_taken_and_nobody_changes_their_own() {
+    let house = House::new().await;
+    let (id, token) = house.sign_up("ann@example.com").await;
+    let operator = house.operator().await;
+    let path = format!("/house/users/{id}/role");
+    let reply =
+        house.submit(&path, &operator, "role=operator&q=A%26n&after=x&email=evil%40example.com").await;
+    let back = format!("/house/users?changed={id}&q=A%26n");
+    assert_eq!(goes_to(&reply), (303, back.as_str()));
+    assert!(!house.is_signed_in(&token).await, "another role ends all sessions");
+    let page = house.page(&format!("/house/users?changed={id}"), &operator).await;
+    assert!(page.text.contains("ann@example.com is an operator now"), "{}", page.text);
+
+    let promoted = house.sign_in("ann@example.com", "password").await.token();
+    for form in ["role=user", "role=operator"] {
+        let reply = house.submit(&path, &promoted, form).await;
+        assert_eq!(reply.status, 400);
+        assert!(reply.text.contains("You cannot change your own role"), "{}", reply.text);
+    }
+    for form in ["", "role=king", "role="] {
+        assert_eq!(house.submit(&path, &operator, form).await.status, 400, "{form}");
+    }
+    assert_eq!(house.submit("/house/users/x/role", &operator, "role=user").await.status, 404);
+    assert_eq!(house.submit(&path, &operator, "role=user").await.status, 303);
+    assert!(!house.is_signed_in(&promoted).await);
+    let versions: Vec<i64> = house.user_events(&id).await.iter().map(|event| event.1).collect();
+    assert_eq!(versions, [0, 1, 2]);
+}

@@ -8,6 +8,7 @@ mod copies;
 mod crashes;
 mod engines_away;
 mod faults;
+mod house_page;
 mod input;
 mod journey;
 mod race;

@@ -8,21 +8,24 @@ use axum::Router;
 use db::{Db, LEASE};
 use events::{Bus, Job, Nats, Subscription, every};
 use expiration::Expiration;
-use kernel::{Error, Kind, Result};
+use kernel::{Error, Instant, Kind, Result};
 use orders::Orders;
 use payments::Payments;
 use tickets::Tickets;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Web;
 
 use crate::progress::telling;
-use crate::{Service, Settings, data_dir, gateway, neighbours, operations, secrets, telemetry};
+use crate::report::Inspector;
+use crate::{Service, Settings, data_dir, gateway, neighbours, operations, pages, secrets, telemetry};
 
 /// Published events and old answers are looked through this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// An open page of the house's health is renewed this often; nothing is looked at where none is open.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Published events are kept this long, so that they can be published again.
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// How long a start waits for a database that is away, or just starting itself.
@@ -42,6 +45,8 @@ pub struct House {
     bus: Option<Nats>,
     /// This process's own name among its copies.
     owner: String,
+    /// When it was opened.
+    since: Instant,
 }
 
 impl House {
@@ -83,6 +88,7 @@ impl House {
             data: settings.data.clone(),
             bus,
             owner: kernel::random_code(),
+            since: settings.clock.now(),
         };
         for service in &settings.services {
             house.add(*service, settings, migrate).await?;
@@ -160,6 +166,16 @@ impl House {
         self.bus.as_ref()
     }
 
+    /// This process's own name among its copies, new at each start.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// When this process opened its services.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Who hears events, in the order of the databases.
     pub fn subscriptions(&self) -> Vec<Subscription> {
         let all = [
@@ -183,7 +199,8 @@ impl House {
             self.orders.as_ref().map(Orders::routes),
             self.payments.as_ref().map(Payments::routes),
         ];
-        let own = Router::new().merge(operations::routes(self)?).merge(web::assets());
+        let pages = pages::routes(Inspector::new(self));
+        let own = Router::new().merge(operations::routes(self)?).merge(pages).merge(web::assets());
         let all = services.into_iter().flatten().fold(own, |all, routes| all.merge(routes.into_router()));
         Ok(web::stack(all, &self.web))
     }
@@ -196,6 +213,7 @@ impl House {
         let bus = match &self.bus {
             Some(nats) => {
                 neighbours::meet(nats, &self.web, self.accounts.as_ref(), tasks, stop).await?;
+                Inspector::new(self).answer(nats).await?;
                 Bus::nats(nats.clone())
             }
             None => {
@@ -210,6 +228,7 @@ impl House {
         for db in &self.databases {
             tasks.spawn((prune(db.clone()).run)(stop.clone()));
         }
+        tasks.spawn((look_again(self.web.clone()).run)(stop.clone()));
         let jobs = [
             self.accounts.as_ref().map(Accounts::jobs),
             self.tickets.as_ref().map(Tickets::jobs),
@@ -225,12 +244,12 @@ impl House {
     /// Without a bus, events do not leave this process, so nobody else may work on its databases. Whoever
     /// was killed a moment ago still has its leases for a moment.
     async fn be_alone(&self) -> Result<()> {
-        let deadline = Instant::now() + LEASE + Duration::from_secs(1);
+        let deadline = time::Instant::now() + LEASE + Duration::from_secs(1);
         let _telling =
             telling("waiting for another marquee on this database, which may have been killed, to be gone");
         for db in &self.databases {
             while db.feed(&self.owner).await?.is_none() {
-                if Instant::now() > deadline {
+                if time::Instant::now() > deadline {
                     return Err(Error::conflict(
                         "another marquee works on this database: set NATS_URL for both, by which they share \
                          the work, or stop the other",
@@ -262,13 +281,13 @@ pub(crate) async fn database(settings: &Settings, service: Service, migrate: boo
 
 /// Waits until a database answers: it may be starting at the same time.
 async fn awake(db: &Db) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = time::Instant::now() + PATIENCE;
     let mut told = false;
     loop {
         match db.ping().await {
             Ok(()) => return Ok(()),
             Err(error) if error.kind != Kind::Unavailable => return Err(error),
-            Err(error) if Instant::now() > deadline => {
+            Err(error) if time::Instant::now() > deadline => {
                 let told =
                     format!("the database of {} is away: see that DATABASE_URL leads to it", db.name());
                 return Err(Error::unavailable(told).because(error));
@@ -281,6 +300,18 @@ async fn awake(db: &Db) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// Tells operators who have the house's page open to look again.
+fn look_again(web: Web) -> Job {
+    Job::new("look again", move |stop| async move {
+        let never = Notify::new();
+        every("look again", LOOK_EVERY, &never, stop, async || {
+            web.changes().hear(pages::HEALTH);
+            Ok(())
+        })
+        .await;
+    })
 }
 
 /// Keeps the tables that every database has from growing for ever.

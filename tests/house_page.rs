@@ -30,16 +30,12 @@ fn goes_to(answer: &Answer) -> (u16, &str) {
 
 /// Parks the news that the session of `user` was revoked, as if accounts had failed to take it.
 async fn park_revocation(accounts: &Db, user: &Client) {
-    let claims = user.get("/api/sessions").await.expect(200).json[0].clone();
-    let id: SessionId = claims["id"].as_str().unwrap().parse().unwrap();
+    let session = user.get("/api/account/sessions").await.expect(200).json[0].clone();
+    let member = |name: &str| session[name].as_str().unwrap().to_owned();
     let state = SessionState {
-        id,
-        user_id: user.get("/api/users/currentuser").await.json["currentUser"]["id"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .unwrap(),
-        expires_at: Instant::parse(claims["expiresAt"].as_str().unwrap()).unwrap(),
+        id: member("id").parse::<SessionId>().unwrap(),
+        user_id: user.get("/api/sessions").await.expect(200).text_of("userId").parse().unwrap(),
+        expires_at: Instant::parse(&member("expiresAt")).unwrap(),
     };
     let event = Event::SessionRevoked(state);
     let recorded = &Recorded {

@@ -132,17 +132,16 @@ async fn any_process_shows_the_whole_house_and_delivers_what_others_have_parked(
     let boss = operator_of(&house.processes[0], house.client()).await;
     for process in &house.processes {
         let boss = boss.at(process.base().to_owned());
-        eventually("every process hears all the others", async || {
+        let text = eventually("every process hears all the others", async || {
             let text = page(&boss, "/house").await.expect(200).text;
-            (text.contains("All is well") && text.contains("5 processes")).then_some(())
+            (text.contains("All is well") && text.contains("5 processes")).then_some(text)
         })
         .await;
-    }
-    let text = page(&boss, "/house").await.text;
-    assert!(text.contains("over NATS") && text.contains("PostgreSQL"), "{text}");
-    assert!(!text.contains("postgres://") && !text.contains("nats://"), "no address is shown");
-    for service in SERVICES {
-        assert!(text.contains(&format!("data-bind=\"{service}.letters\">0<")), "{service} in {text}");
+        assert!(text.contains("over NATS") && text.contains("PostgreSQL"), "{text}");
+        assert!(!text.contains("postgres://") && !text.contains("nats://"), "no address is shown");
+        for service in SERVICES {
+            assert!(text.contains(&format!("data-bind=\"{service}.letters\">0<")), "{service} in {text}");
+        }
     }
 
     let url = house.database_url().unwrap();

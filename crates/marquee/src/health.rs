@@ -83,9 +83,7 @@ impl State {
             Self::Nowhere => Some(format!("No process runs {service}.")),
             Self::DatabaseAway => Some(format!("The database of {service} does not answer.")),
             Self::EventsWait => Some(format!("Events of {service} wait to be published.")),
-            Self::DeadLetters => {
-                Some(format!("There are events that {service} could not take: see the dead letters."))
-            }
+            Self::DeadLetters => Some(format!("There are events that {service} could not take.")),
         }
     }
 }
@@ -107,6 +105,11 @@ impl Health {
     /// The verdict.
     pub(crate) fn verdict(&self) -> &'static str {
         if self.problems.is_empty() { "All is well" } else { "Degraded" }
+    }
+
+    /// Whether anything is parked.
+    pub(crate) fn has_letters(&self) -> bool {
+        self.services.iter().any(|health| health.letters.is_some_and(|letters| letters > 0))
     }
 
     /// Who moves the money.
@@ -261,7 +264,7 @@ pub(crate) mod tests {
             (
                 orders(|said| said.letters = Some(2)),
                 State::DeadLetters,
-                "There are events that orders could not take: see the dead letters.",
+                "There are events that orders could not take.",
             ),
         ] {
             assert_eq!(

@@ -21,6 +21,7 @@ pub(super) struct HousePage {
     page: Page,
     verdict: &'static str,
     problems: Vec<String>,
+    letters: bool,
     /// See [`Health::shape`].
     shape: String,
     /// What changes while the page is open, as the script is told.
@@ -86,6 +87,7 @@ impl HousePage {
             page,
             verdict: health.verdict(),
             problems: health.problems.clone(),
+            letters: health.has_letters(),
             shape: health.shape(),
             state: state_of(health),
             services: health.services.iter().map(ServiceRow::new).collect(),

@@ -37,6 +37,7 @@ fn the_health_of_a_house_that_is_well_and_of_one_that_is_not() {
     for text in ["All is well", "answers in 0.4 ms", "Embedded file", "One process", "test gateway"] {
         assert!(well.contains(text), "{text} in {well}");
     }
+    assert!(!well.contains("See the dead letters"), "{well}");
     for service in Service::ALL {
         assert!(well.contains(&format!("data-bind=\"{service}.letters\">0<")), "{service} in {well}");
     }
@@ -47,7 +48,7 @@ fn the_health_of_a_house_that_is_well_and_of_one_that_is_not() {
     for text in [
         "Degraded",
         "No process runs payments.",
-        "see the dead letters",
+        "See the dead letters",
         "2 processes",
         "data-bind=\"orders.letters\">–<",
     ] {

@@ -24,8 +24,10 @@ pub use model::{Admission, Order, Sale};
 pub use reserve::{Guard, Reserve};
 
 /// This service's tables.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") },
+    Migration { name: "0002_sales", sql: include_str!("../migrations/0002_sales.sql") },
+];
 
 /// What an installation may choose.
 #[derive(Debug, Clone)]

@@ -11,7 +11,11 @@
 //! ```
 
 use contracts::{CancelReason, Event, OrderState, OrderStatus, OrderTicket};
-use kernel::{Instant, Money, OrderId, PaymentId, TicketId, UserId};
+use kernel::{Instant, Money, OrderId, PaymentId, UserId};
+
+mod sales;
+
+pub use sales::{Figures, Period, Sale, Slot, TicketFigures, calendar};
 
 /// An order at one version.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,36 +51,6 @@ pub struct Admission {
     pub code: String,
     /// When it was used.
     pub redeemed_at: Option<Instant>,
-}
-
-/// An order as its seller sees it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sale {
-    /// The order.
-    pub order_id: OrderId,
-    /// What was sold.
-    pub ticket_id: TicketId,
-    /// Its title at the time.
-    pub title: String,
-    /// How many units.
-    pub quantity: i64,
-    /// For all of them.
-    pub amount: Money,
-    /// Where the order stands.
-    pub status: OrderStatus,
-    /// Its payment.
-    pub payment_id: Option<PaymentId>,
-}
-
-/// What a seller's orders come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figures {
-    /// Units of complete orders.
-    pub sold: i64,
-    /// What was paid for them.
-    pub takings: Money,
-    /// Units that are held and not paid yet.
-    pub held: i64,
 }
 
 /// What can happen to an order.

@@ -2,6 +2,7 @@
 //! shows is put into words here and in `templates/`.
 
 mod admission;
+mod export;
 mod list;
 mod order;
 mod sales;
@@ -23,6 +24,7 @@ pub(crate) fn routes() -> Routes<Orders> {
         .route("/orders/{id}/live", get(order::live))
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/sales", get(sales::show))
+        .route("/sales.csv", get(export::show))
         .route("/admissions/{code}", get(admission::show))
         .route("/admissions/{code}/redeem", post(admission::redeem))
 }

@@ -7,8 +7,12 @@ use db::{Db, Many, Param, Tx, from_row};
 use futures_util::future::{try_join, try_join_all};
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
 
-use crate::model::{Admission, Capacity, Cause, Figures, Order, Sale, Step};
+use crate::model::{Admission, Capacity, Cause, Order, Step};
 use crate::reserve::Guard;
+
+mod seller;
+
+pub use seller::{figures, sales, sold};
 
 const TAKE: &str = "UPDATE stock SET taken = taken + $2
     WHERE ticket_id = $1 AND taken + $2 <= capacity AND NOT withdrawn AND (closes_at IS NULL OR closes_at > $3)
@@ -39,10 +43,11 @@ static INSERT: Many = Many::new(
     "",
 );
 static ADVANCE: Many = Many::new(
-    "WITH next (id, version, status, reason, expired, payment_id, entry) AS (VALUES",
-    "(?, CAST(? AS BIGINT), ?, ?, CAST(? AS BOOLEAN), ?, ?)",
+    "WITH next (id, version, status, reason, expired, payment_id, entry, completed_at) AS (VALUES",
+    "(?, CAST(? AS BIGINT), ?, ?, CAST(? AS BOOLEAN), ?, ?, CAST(? AS BIGINT))",
     ") UPDATE orders SET version = next.version, status = next.status, reason = next.reason,
-        expired = next.expired, payment_id = next.payment_id, history = orders.history || next.entry
+        expired = next.expired, payment_id = next.payment_id, history = orders.history || next.entry,
+        completed_at = COALESCE(orders.completed_at, next.completed_at)
     FROM next WHERE orders.id = next.id AND orders.version = next.version - 1",
 );
 const BY_ID: &str =
@@ -64,15 +69,6 @@ const OF_USER_LATEST: &str =
     "SELECT id, version, user_id, status, reason, quantity, amount, expires_at, expired,
         payment_id, ticket_id, ticket_title, ticket_price, ticket_version, seller_id
     FROM orders WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-const SALES: &str = "SELECT id, ticket_id, ticket_title, quantity, amount, status, payment_id
-    FROM orders WHERE seller_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-const SALES_LATEST: &str = "SELECT id, ticket_id, ticket_title, quantity, amount, status, payment_id
-    FROM orders WHERE seller_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-const FIGURES: &str = "SELECT
-        CAST(COALESCE(SUM(CASE WHEN status = 'complete' THEN quantity ELSE 0 END), 0) AS BIGINT),
-        CAST(COALESCE(SUM(CASE WHEN status = 'complete' THEN amount ELSE 0 END), 0) AS BIGINT),
-        CAST(COALESCE(SUM(CASE WHEN status IN ('created', 'awaiting:payment') THEN quantity ELSE 0 END), 0) AS BIGINT)
-    FROM orders WHERE seller_id = $1";
 const STARTS_OF_USER: &str =
     "SELECT o.id, s.starts_at FROM orders o JOIN stock s ON s.ticket_id = o.ticket_id
     WHERE o.user_id = $1 AND o.id >= $2 AND o.id <= $3 AND s.starts_at IS NOT NULL";
@@ -162,8 +158,6 @@ impl From<OrderRow> for Order {
     }
 }
 
-from_row!(Sale { order_id, ticket_id, title, quantity, amount, status, payment_id });
-from_row!(Figures { sold, takings, held });
 from_row!(Admission { code, redeemed_at });
 
 /// Which part of a list is wanted.
@@ -239,12 +233,15 @@ pub async fn advance_all(tx: &Tx, changes: Vec<(Order, Cause)>) -> Result<Vec<Or
     try_join_all(releases).await?;
 
     let now = tx.clock().now();
-    let entries: Vec<String> =
-        steps.iter().map(|(_, step)| format!(",{}", entry(step.next.status, now))).collect();
-    let mut rows: Vec<&dyn Param> = Vec::with_capacity(7 * steps.len());
-    for ((_, Step { next, .. }), entry) in steps.iter().zip(&entries) {
-        let row: [&dyn Param; 7] =
-            [&next.id, &next.version, &next.status, &next.reason, &next.expired, &next.payment_id, entry];
+    // What is written down beside each: its entry in the history, and the moment if it is complete by this.
+    let notes: Vec<(String, Option<Instant>)> = steps
+        .iter()
+        .map(|(_, step)| (format!(",{}", entry(step.next.status, now)), step.admits.then_some(now)))
+        .collect();
+    let mut rows: Vec<&dyn Param> = Vec::with_capacity(8 * steps.len());
+    for ((_, Step { next, .. }), (entry, complete)) in steps.iter().zip(&notes) {
+        let Order { id, version, status, reason, expired, payment_id, .. } = next;
+        let row: [&dyn Param; 8] = [id, version, status, reason, expired, payment_id, entry, complete];
         rows.extend(row);
     }
     if tx.execute_many(&ADVANCE, &rows).await? != steps.len() as u64 {
@@ -299,19 +296,6 @@ pub async fn of_user(db: &Db, user: UserId, span: &Span) -> Result<Vec<Order>> {
     let sql = if span.descending { OF_USER_LATEST } else { OF_USER };
     let rows: Vec<OrderRow> = db.all(sql, &[&user, &span.start(), &span.limit]).await?;
     Ok(rows.into_iter().map(Order::from).collect())
-}
-
-/// Orders of a seller's tickets.
-pub async fn sales(db: &Db, seller: UserId, span: &Span) -> Result<Vec<Sale>> {
-    let sql = if span.descending { SALES_LATEST } else { SALES };
-    db.all(sql, &[&seller, &span.start(), &span.limit]).await
-}
-
-/// What a seller's orders come to.
-pub async fn figures(db: &Db, seller: UserId) -> Result<Figures> {
-    // Off the runtime's workers: it adds up all that a seller ever sold.
-    let figures = db.all(FIGURES, &[&seller]).await?;
-    figures.into_iter().next().ok_or_else(|| Error::internal("no sum"))
 }
 
 /// When the tickets of a buyer's orders between two ids begin, by order.

@@ -1,36 +1,63 @@
 //! What a seller sold.
 
+pub(super) mod picture;
+
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use contracts::OrderStatus;
 use web::{Page, PageSession, Paging};
 
-use super::{Badge, newest, older};
-use crate::model::{Figures, Sale};
+use self::picture::Picture;
+use super::{Badge, Moment, newest, older};
+use crate::model::{Figures, Sale, TicketFigures};
 use crate::{Orders, store};
+
+/// Tickets that are listed by themselves.
+const TICKETS: i64 = 20;
 
 /// `/sales`
 #[derive(Template)]
 #[template(path = "sales.html")]
 pub(super) struct SalesPage {
     pub page: Page,
-    pub sold: i64,
-    pub held: i64,
-    pub takings: String,
+    /// What all sales come to; only on the first part of the list.
+    pub overview: Option<Overview>,
     pub rows: Vec<Row>,
     pub older: Option<String>,
-    pub further: bool,
     /// Whether a refund was asked for that the gateway has yet to hear of.
     pub later: bool,
 }
 
+/// What stands above the list.
+pub(super) struct Overview {
+    sold: i64,
+    held: i64,
+    takings: String,
+    /// What went back, if anything did.
+    refunded: Option<String>,
+    picture: Picture,
+    tickets: Vec<TicketRow>,
+}
+
+/// What the orders of one ticket come to.
+pub(super) struct TicketRow {
+    id: String,
+    title: String,
+    capacity: i64,
+    sold: i64,
+    held: i64,
+    takings: String,
+}
+
+/// One order.
 pub(super) struct Row {
     ticket: String,
     title: String,
     quantity: i64,
     amount: String,
     badge: Badge,
+    at: Option<Moment>,
     /// The payment that can be given back.
     refund: Option<String>,
 }
@@ -43,24 +70,38 @@ impl Row {
             title: sale.title.clone(),
             quantity: sale.quantity,
             amount: page.price(sale.amount),
-            badge: Badge::of(sale.status, None),
+            badge: Badge::of(sale.status, sale.end()),
+            at: sale.completed_at.or_else(|| sale.created_at()).map(Moment::from),
             refund: paid.map(|id| id.to_string()),
         }
     }
 }
 
-impl SalesPage {
-    pub(super) fn new(page: Page, figures: &Figures, sales: &[Sale]) -> Self {
+impl Overview {
+    pub(super) fn new(page: &Page, all: &Figures, tickets: &[TicketFigures], picture: Picture) -> Self {
+        let row = |ticket: &TicketFigures| TicketRow {
+            id: ticket.id.to_string(),
+            title: ticket.title.clone(),
+            capacity: ticket.capacity,
+            sold: ticket.figures.sold,
+            held: ticket.figures.held,
+            takings: page.price(ticket.figures.takings),
+        };
         Self {
-            sold: figures.sold,
-            held: figures.held,
-            takings: page.price(figures.takings),
-            rows: sales.iter().map(|sale| Row::new(&page, sale)).collect(),
-            older: None,
-            further: false,
-            later: false,
-            page,
+            sold: all.sold,
+            held: all.held,
+            takings: page.price(all.takings),
+            refunded: (all.refunded.minor() != 0).then(|| page.price(all.refunded)),
+            picture,
+            tickets: tickets.iter().map(row).collect(),
         }
+    }
+}
+
+impl SalesPage {
+    pub(super) fn new(page: Page, overview: Option<Overview>, sales: &[Sale]) -> Self {
+        let rows = sales.iter().map(|sale| Row::new(&page, sale)).collect();
+        Self { page, overview, rows, older: None, later: false }
     }
 }
 
@@ -70,11 +111,19 @@ pub(super) async fn show(
     paging: Paging,
     OriginalUri(uri): OriginalUri,
 ) -> web::Result<Response> {
-    let mut sales = store::sales(&orders.0.db, session.user, &newest(&paging)?).await?;
+    let (db, seller) = (&orders.0.db, session.user);
+    let mut sales = store::sales(db, seller, &newest(&paging)?).await?;
     let older = older("/sales", &paging, &mut sales, |sale| sale.order_id);
-    let figures = store::figures(&orders.0.db, session.user).await?;
     let page = Page::new(&orders.0.web, Some(&session), "My sales", "/sales");
-    let later = uri.query() == Some("refund=later");
-    let shown = SalesPage::new(page, &figures, &sales);
-    Ok(web::html(&SalesPage { older, further: paging.after.is_some(), later, ..shown }))
+    let query = uri.query().unwrap_or_default();
+    let overview = if paging.after.is_none() {
+        let period = picture::asked(query);
+        let slots = store::sold(db, seller, period, orders.0.web.clock().now()).await?;
+        let (all, tickets) = store::figures(db, seller, TICKETS).await?;
+        Some(Overview::new(&page, &all, &tickets, Picture::new(&page, period, &slots)))
+    } else {
+        None
+    };
+    let later = query.split('&').any(|pair| pair == "refund=later");
+    Ok(web::html(&SalesPage { older, later, ..SalesPage::new(page, overview, &sales) }))
 }

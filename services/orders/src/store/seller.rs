@@ -1,0 +1,79 @@
+//! SQL of what a seller sees of the orders of their tickets.
+
+use db::{Db, FromRow, Row, from_row};
+use kernel::{Instant, Money, Result, UserId};
+
+use super::Span;
+use crate::model::{Figures, Period, Sale, Slot, TicketFigures};
+
+const SALES: &str =
+    "SELECT id, ticket_id, ticket_title, quantity, amount, status, reason, payment_id, completed_at
+    FROM orders WHERE seller_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+const SALES_LATEST: &str =
+    "SELECT id, ticket_id, ticket_title, quantity, amount, status, reason, payment_id, completed_at
+    FROM orders WHERE seller_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+/// One look at all orders: the tickets that brought in most, and beside each what all come to.
+const FIGURES: &str = "SELECT t.ticket_id, s.title, s.capacity,
+        CAST(t.sold AS BIGINT), CAST(t.takings AS BIGINT), CAST(t.held AS BIGINT), CAST(t.refunded AS BIGINT),
+        CAST(t.all_sold AS BIGINT), CAST(t.all_takings AS BIGINT), CAST(t.all_held AS BIGINT),
+        CAST(t.all_refunded AS BIGINT)
+    FROM (SELECT ticket_id, sold, takings, held, refunded, SUM(sold) OVER () AS all_sold,
+            SUM(takings) OVER () AS all_takings, SUM(held) OVER () AS all_held,
+            SUM(refunded) OVER () AS all_refunded
+        FROM (SELECT ticket_id,
+                SUM(CASE WHEN status = 'complete' THEN quantity ELSE 0 END) AS sold,
+                SUM(CASE WHEN status = 'complete' THEN amount ELSE 0 END) AS takings,
+                SUM(CASE WHEN status IN ('created', 'awaiting:payment') THEN quantity ELSE 0 END) AS held,
+                SUM(CASE WHEN status = 'cancelled' AND completed_at IS NOT NULL THEN amount ELSE 0 END) AS refunded
+            FROM orders WHERE seller_id = $1 GROUP BY ticket_id) AS each_ticket
+        ORDER BY takings DESC, sold DESC, held DESC, ticket_id LIMIT $2) AS t
+    JOIN stock s ON s.ticket_id = t.ticket_id
+    ORDER BY t.takings DESC, t.sold DESC, t.held DESC, t.ticket_id";
+/// At most a row for each grain of the period.
+const SOLD: &str = "SELECT completed_at / $3 * $3, CAST(SUM(quantity) AS BIGINT), CAST(SUM(amount) AS BIGINT)
+    FROM orders WHERE seller_id = $1 AND completed_at >= $2 AND status = 'complete'
+    GROUP BY 1 ORDER BY 1 LIMIT 400";
+
+from_row!(Sale { order_id, ticket_id, title, quantity, amount, status, reason, payment_id, completed_at });
+
+/// A ticket's figures, and those of all tickets.
+struct FiguresRow {
+    ticket: TicketFigures,
+    all: Figures,
+}
+
+impl FromRow for FiguresRow {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        let figures = |first: usize| {
+            Ok(Figures {
+                sold: row.get(first)?,
+                takings: row.get(first + 1)?,
+                held: row.get(first + 2)?,
+                refunded: row.get(first + 3)?,
+            })
+        };
+        let (id, title, capacity) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Self { ticket: TicketFigures { id, title, capacity, figures: figures(3)? }, all: figures(7)? })
+    }
+}
+
+/// Orders of a seller's tickets.
+pub async fn sales(db: &Db, seller: UserId, span: &Span) -> Result<Vec<Sale>> {
+    let sql = if span.descending { SALES_LATEST } else { SALES };
+    db.all(sql, &[&seller, &span.start(), &span.limit]).await
+}
+
+/// What a seller's orders come to: all of them, and the orders of those tickets, `limit` at most, that
+/// brought in most.
+pub async fn figures(db: &Db, seller: UserId, limit: i64) -> Result<(Figures, Vec<TicketFigures>)> {
+    let rows: Vec<FiguresRow> = db.all(FIGURES, &[&seller, &limit]).await?;
+    let all = rows.first().map_or(Figures::NONE, |row| row.all);
+    Ok((all, rows.into_iter().map(|row| row.ticket).collect()))
+}
+
+/// What a seller sold in each slot of a period: complete orders, by the moment at which they were completed.
+pub async fn sold(db: &Db, seller: UserId, period: Period, now: Instant) -> Result<Vec<Slot>> {
+    let Some(first) = period.slots(now).first().map(|slot| slot.from) else { return Ok(Vec::new()) };
+    let grains: Vec<(Instant, i64, Money)> = db.all(SOLD, &[&seller, &first, &period.grain()]).await?;
+    Ok(period.filled(now, &grains))
+}

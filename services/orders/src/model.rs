@@ -214,7 +214,7 @@ pub fn may_follow(from: OrderStatus, to: OrderStatus) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::Clock;
+    use kernel::{Clock, TicketId};
     use proptest::prelude::*;
 
     fn order(clock: &Clock) -> Order {

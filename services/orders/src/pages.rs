@@ -47,6 +47,11 @@ impl From<Instant> for Moment {
     }
 }
 
+/// Whether a title needs smaller letters, lest it fill the screen: more than `most` characters.
+fn is_long(title: &str, most: usize) -> bool {
+    title.chars().count() > most
+}
+
 /// Where an order stands, in a word and a colour.
 struct Badge {
     class: &'static str,

@@ -24,18 +24,13 @@ pub struct Sale {
     pub reason: Option<CancelReason>,
     /// Its payment.
     pub payment_id: Option<PaymentId>,
+    /// When it was made.
+    pub created_at: Instant,
     /// When it was completed, even if the money went back later.
     pub completed_at: Option<Instant>,
 }
 
 impl Sale {
-    /// When the order was made: its id carries the time.
-    pub fn created_at(&self) -> Option<Instant> {
-        let (seconds, nanos) = self.order_id.as_uuid().get_timestamp()?.to_unix();
-        let millis = i64::try_from(seconds).ok()?.checked_mul(1000)?;
-        Some(Instant::from_millis(millis.checked_add(i64::from(nanos / 1_000_000))?))
-    }
-
     /// Why it came to nothing, as its seller counts it: what was paid once and is over was refunded, whoever
     /// asked for it.
     pub fn end(&self) -> Option<CancelReason> {
@@ -121,8 +116,7 @@ impl Period {
             Self::Month => (0..30).rev().map(|back| now - now.rem_euclid(DAY) - back * DAY).collect(),
             Self::Year => (0..12).rev().map(|back| month(now, back)).collect(),
         };
-        let slot =
-            |at| Slot { from: Instant::from_millis(at), sold: 0, takings: Money::from_minor(0) };
+        let slot = |at| Slot { from: Instant::from_millis(at), sold: 0, takings: Money::from_minor(0) };
         starts.into_iter().map(slot).collect()
     }
 
@@ -193,6 +187,9 @@ mod tests {
         let sold: Vec<i64> = Period::Year.filled(now, &grains).iter().map(|slot| slot.sold).collect();
         assert_eq!(sold, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 12]);
         let month = Period::Month.filled(now, &grains[2..]);
-        assert_eq!((month[29].sold, month[29].takings.minor(), month[20].sold, month[19].sold), (8, 800, 4, 2));
+        assert_eq!(
+            (month[29].sold, month[29].takings.minor(), month[20].sold, month[19].sold),
+            (8, 800, 4, 2)
+        );
     }
 }

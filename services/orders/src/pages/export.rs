@@ -39,7 +39,8 @@ pub(super) async fn show(
     let last = store::sales(&orders.0.db, session.user, &newest).await?.first().map(|sale| sale.order_id);
     let today = orders.0.web.clock().now().to_string();
     let name = format!("attachment; filename=\"marquee-sales-{}.csv\"", today.get(..10).unwrap_or_default());
-    let name = HeaderValue::try_from(name).map_err(|e| Error::internal("a file without a name").because(e))?;
+    let name =
+        HeaderValue::try_from(name).map_err(|e| Error::internal("a file without a name").because(e))?;
     let mut export = Export { orders, session, after: None, last, begun: false };
     // The first piece before the answer: what fails here still has a status to say so.
     let first = export.piece().await?;
@@ -117,7 +118,7 @@ pub(super) fn written(heading: bool, sales: &[Sale], currency: &str) -> Result<V
             &currency,
             sale.status.as_str(),
             end_of(sale),
-            &moment(sale.created_at()),
+            &sale.created_at.to_string(),
             &moment(sale.completed_at),
             &sale.payment_id.map_or_else(String::new, |id| id.to_string()),
         ])?;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use kernel::{Instant, OrderId};
 use web::{Page, PageSession, Paging};
 
-use super::{Badge, Moment, newest, older};
+use super::{Badge, Moment, is_long, newest, older};
 use crate::model::Order;
 use crate::{Orders, store};
 
@@ -27,6 +27,7 @@ pub(super) struct Row {
     id: String,
     ticket: String,
     title: String,
+    long: bool,
     starts_at: Option<Moment>,
     badge: Badge,
     amount: String,
@@ -40,6 +41,7 @@ impl Row {
             id: order.id.to_string(),
             ticket: order.ticket.id.to_string(),
             title: order.ticket.title.clone(),
+            long: is_long(&order.ticket.title, 40),
             starts_at: starts_at.map(Moment::from),
             badge: Badge::of(order.status, order.reason),
             amount: page.price(order.amount),

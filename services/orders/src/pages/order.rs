@@ -12,7 +12,7 @@ use kernel::{Instant, Kind, OrderId, TicketId};
 use serde::Serialize;
 use web::{Form, FormView, Page, PageSession, PathId, Problem, Session, Web, see_other};
 
-use super::{Badge, Moment};
+use super::{Badge, Moment, is_long};
 use crate::model::{Admission, Order};
 use crate::{Orders, store};
 
@@ -157,6 +157,7 @@ pub(super) struct OrderPage {
     pub trouble: Option<&'static Trouble>,
     pub ticket: String,
     pub title: String,
+    pub long: bool,
     pub starts_at: Option<Moment>,
     pub price: String,
     pub quantity: i64,
@@ -207,6 +208,7 @@ impl OrderPage {
             trouble: arrival.trouble.filter(|trouble| trouble.stages.contains(&stage)),
             ticket: order.ticket.id.to_string(),
             title: order.ticket.title.clone(),
+            long: is_long(&order.ticket.title, 80),
             starts_at: starts_at.map(Moment::from),
             price: page.price(order.ticket.price),
             quantity: order.quantity,

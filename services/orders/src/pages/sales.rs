@@ -57,7 +57,8 @@ pub(super) struct Row {
     quantity: i64,
     amount: String,
     badge: Badge,
-    at: Option<Moment>,
+    /// When it was paid, or else made.
+    at: Moment,
     /// The payment that can be given back.
     refund: Option<String>,
 }
@@ -71,7 +72,7 @@ impl Row {
             quantity: sale.quantity,
             amount: page.price(sale.amount),
             badge: Badge::of(sale.status, sale.end()),
-            at: sale.completed_at.or_else(|| sale.created_at()).map(Moment::from),
+            at: sale.completed_at.unwrap_or(sale.created_at).into(),
             refund: paid.map(|id| id.to_string()),
         }
     }

@@ -8,9 +8,10 @@ use web::{Config, Page, Session, Web};
 use super::admission::{AdmissionPage, Verdict};
 use super::list::{OrdersPage, Row};
 use super::order::{Arrival, OrderPage, RefusedPage, Stage, TROUBLES};
-use super::sales::SalesPage;
+use super::sales::picture::Picture;
+use super::sales::{Overview, SalesPage};
 use super::*;
-use crate::model::{Admission, Figures, Order, Sale};
+use crate::model::{Admission, Figures, Order, Period, Sale, TicketFigures};
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
@@ -110,21 +111,114 @@ fn lists_with_and_without_rows() {
     assert_harmless(&full.render().unwrap());
     let empty = OrdersPage { page: page(), rows: Vec::new(), older: None, further: false };
     assert!(empty.render().unwrap().contains("No orders yet"));
+}
 
-    let sale = Sale {
-        order_id: order.id,
-        ticket_id: order.ticket.id,
+fn sale(web: &Web, status: OrderStatus, reason: Option<CancelReason>) -> Sale {
+    Sale {
+        order_id: OrderId::new(web.clock()),
+        ticket_id: TicketId::new(web.clock()),
         title: HOSTILE.into(),
         quantity: 2,
-        amount: order.amount,
-        status: OrderStatus::Complete,
+        amount: Money::from_minor(4000),
+        status,
+        reason,
         payment_id: Some(PaymentId::new(web.clock())),
-    };
-    let figures = Figures { sold: 2, takings: order.amount, held: 0 };
-    let text = SalesPage { later: true, ..SalesPage::new(page(), &figures, &[sale]) }.render().unwrap();
-    assert!(text.contains("Refund it") && text.contains("<dd>$40.00</dd>"), "{text}");
-    assert_harmless(&text);
-    assert!(SalesPage::new(page(), &figures, &[]).render().unwrap().contains("Nothing sold yet"));
+        created_at: web.clock().now(),
+        completed_at: Some(web.clock().now()).filter(|_| status == OrderStatus::Complete),
+    }
+}
+
+/// The sales page of somebody who sold something, over `period`.
+fn sales_page(web: &Web, session: &Session, period: Period, sold: i64, sales: &[Sale]) -> String {
+    let page = Page::new(web, Some(session), "My sales", "/sales");
+    let takings = Money::from_minor(2000 * sold);
+    let all = Figures { sold, takings, held: 3, refunded: Money::from_minor(700) };
+    let id = TicketId::new(web.clock());
+    let ticket = TicketFigures { id, title: HOSTILE.into(), capacity: 9, figures: all };
+    let slots = period.filled(web.clock().now(), &[(web.clock().now(), sold, takings)]);
+    let picture = Picture::new(&page, period, &slots);
+    let overview = Overview::new(&page, &all, &[ticket], picture);
+    SalesPage { later: true, ..SalesPage::new(page, Some(overview), sales) }.render().unwrap()
+}
+
+#[test]
+fn sales_over_each_period() {
+    let (web, session) = house();
+    let sales = [
+        sale(&web, OrderStatus::Complete, None),
+        sale(&web, OrderStatus::Created, None),
+        sale(&web, OrderStatus::Cancelled, Some(CancelReason::Expired)),
+    ];
+    for (period, stretch, label, words) in [
+        (Period::Day, "the last 24 hours", "<span>09:00</span>", "9 Oct, 08:00: 2 tickets"),
+        (Period::Month, "the last 30 days", "<span>10 Sep</span>", "9 Oct 2025: $40.00"),
+        (Period::Year, "the last 12 months", "<span>Nov 2024</span>", "October 2025: 2 tickets"),
+    ] {
+        let text = sales_page(&web, &session, period, 2, &sales);
+        for part in [stretch, label, words, "Refund it", "<dd>$40.00</dd>", "<dd>$7.00</dd>", "2 of 9", "UTC"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!((text.matches("<svg").count(), text.matches("aria-current=\"true\"").count()), (2, 1));
+        assert_eq!((text.matches("chart__bar\"").count(), text.matches("chart__step--now").count()), (2, 2));
+        assert!(text.contains("badge--done\">Paid") && text.contains("badge--off\">Expired"), "{text}");
+        assert_harmless(&text);
+        let none = sales_page(&web, &session, period, 0, &sales);
+        assert!(
+            none.contains(&format!("Nothing was sold in {stretch}.")) && !none.contains("<svg"),
+            "{none}"
+        );
+    }
+}
+
+#[test]
+fn sales_without_rows() {
+    let (web, session) = house();
+    let empty = sales_page(&web, &session, Period::Month, 0, &[]);
+    assert!(empty.contains("Nothing sold yet") && !empty.contains("sales.csv"), "{empty}");
+    let page = || Page::new(&web, Some(&session), "My sales", "/sales");
+    let further = SalesPage::new(page(), None, &[]).render().unwrap();
+    assert!(further.contains("There are no older sales") && further.contains("Newest sales"), "{further}");
+    let sales = [sale(&web, OrderStatus::Complete, None)];
+    let older = Some("/sales?after=x".into());
+    let further = SalesPage { older, ..SalesPage::new(page(), None, &sales) }.render().unwrap();
+    assert!(further.contains("Older orders") && further.contains("rel=\"next\""), "{further}");
+    assert_harmless(&further);
+}
+
+#[test]
+fn what_was_paid_and_is_over_was_refunded() {
+    let (web, _) = house();
+    let over = |reason| sale(&web, OrderStatus::Cancelled, reason);
+    let paid = Sale { completed_at: Some(web.clock().now()), ..over(Some(CancelReason::Buyer)) };
+    assert_eq!(paid.end(), Some(CancelReason::Refunded));
+    assert_eq!(over(Some(CancelReason::Buyer)).end(), Some(CancelReason::Buyer));
+    assert_eq!(over(Some(CancelReason::Expired)).end(), Some(CancelReason::Expired));
+    assert_eq!(sale(&web, OrderStatus::Complete, None).end(), None);
+}
+
+#[test]
+fn a_cell_of_the_export_is_no_formula() {
+    let (web, _) = house();
+    for (title, cell) in [
+        ("Metropolis", "Metropolis"),
+        ("a, b", "\"a, b\""),
+        ("say \"so\"", "\"say \"\"so\"\"\""),
+        ("two\nlines", "\"two\nlines\""),
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "\"'\r=1\""),
+        ("1=1", "1=1"),
+        ("äöü €", "äöü €"),
+    ] {
+        let sale = Sale { title: title.into(), ..sale(&web, OrderStatus::Complete, None) };
+        let text = String::from_utf8(export::written(false, &[sale], "eur").unwrap()).unwrap();
+        assert!(text.contains(&format!(",{cell},2,40.00,EUR,complete,,2025-10-09T")), "{title:?}: {text}");
+        assert!(text.ends_with("\r\n"), "{text}");
+    }
 }
 
 #[test]

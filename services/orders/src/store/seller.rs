@@ -1,16 +1,16 @@
 //! SQL of what a seller sees of the orders of their tickets.
 
-use db::{Db, FromRow, Row, from_row};
-use kernel::{Instant, Money, Result, UserId};
+use db::{Column, Db, FromRow, Row, Value};
+use kernel::{Error, Instant, Money, Result, UserId};
 
 use super::Span;
 use crate::model::{Figures, Period, Sale, Slot, TicketFigures};
 
-const SALES: &str =
-    "SELECT id, ticket_id, ticket_title, quantity, amount, status, reason, payment_id, completed_at
+const SALES: &str = "SELECT id, ticket_id, ticket_title, quantity, amount, status, reason, payment_id,
+        substr(history, 9, 20), completed_at
     FROM orders WHERE seller_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-const SALES_LATEST: &str =
-    "SELECT id, ticket_id, ticket_title, quantity, amount, status, reason, payment_id, completed_at
+const SALES_LATEST: &str = "SELECT id, ticket_id, ticket_title, quantity, amount, status, reason, payment_id,
+        substr(history, 9, 20), completed_at
     FROM orders WHERE seller_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
 /// One look at all orders: the tickets that brought in most, and beside each what all come to.
 const FIGURES: &str = "SELECT t.ticket_id, s.title, s.capacity,
@@ -34,7 +34,34 @@ const SOLD: &str = "SELECT completed_at / $3 * $3, CAST(SUM(quantity) AS BIGINT)
     FROM orders WHERE seller_id = $1 AND completed_at >= $2 AND status = 'complete'
     GROUP BY 1 ORDER BY 1 LIMIT 400";
 
-from_row!(Sale { order_id, ticket_id, title, quantity, amount, status, reason, payment_id, completed_at });
+/// When an order was made: what its history, whose first entry is `created@milliseconds`, goes on with.
+struct Made(Instant);
+
+impl Column for Made {
+    fn from_value(value: Value<'_>) -> Result<Self> {
+        let text = String::from_value(value)?;
+        let millis = text.split(',').next().and_then(|millis| millis.parse().ok());
+        let millis = millis.ok_or_else(|| Error::internal("a history that does not say when it began"))?;
+        Ok(Self(Instant::from_millis(millis)))
+    }
+}
+
+impl FromRow for Sale {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            order_id: row.get(0)?,
+            ticket_id: row.get(1)?,
+            title: row.get(2)?,
+            quantity: row.get(3)?,
+            amount: row.get(4)?,
+            status: row.get(5)?,
+            reason: row.get(6)?,
+            payment_id: row.get(7)?,
+            created_at: row.get::<Made>(8)?.0,
+            completed_at: row.get(9)?,
+        })
+    }
+}
 
 /// A ticket's figures, and those of all tickets.
 struct FiguresRow {

@@ -3,6 +3,7 @@
 mod api;
 mod events;
 mod pages;
+mod sales;
 
 use std::time::Duration;
 
@@ -55,8 +56,13 @@ impl Reply {
 
 impl House {
     async fn new() -> Self {
+        Self::at(Instant::from_millis(1_760_000_000_000)).await
+    }
+
+    /// One whose clock stands at `now`.
+    async fn at(now: Instant) -> Self {
         let home = Home::new().await;
-        let clock = Clock::manual(Instant::from_millis(1_760_000_000_000));
+        let clock = Clock::manual(now);
         let web = Web::new(Config { clock: clock.clone(), ..Config::default() });
         let db = Db::open(&Location::new(home.url(), home.directory(), "orders"), "orders", clock.clone())
             .unwrap();

@@ -97,7 +97,7 @@ fn words(period: Period) -> Words {
             stretch: "the last 30 days",
             step: "day",
             present: "Today",
-            every: 6,
+            every: 8,
             label: "%-d %b",
             full: "%-d %b %Y",
         },
@@ -107,7 +107,7 @@ fn words(period: Period) -> Words {
             stretch: "the last 12 months",
             step: "month",
             present: "This month",
-            every: 3,
+            every: 4,
             label: "%b %Y",
             full: "%B %Y",
         },
@@ -116,7 +116,9 @@ fn words(period: Period) -> Words {
 
 /// The period that an address asks for; 30 days if it asks for none that there is.
 pub(in crate::pages) fn asked(query: &str) -> Period {
-    let asks = |period: &Period| query.split('&').any(|pair| pair.strip_prefix("period=") == Some(words(*period).query));
+    let asks = |period: &Period| {
+        query.split('&').any(|pair| pair.strip_prefix("period=") == Some(words(*period).query))
+    };
     Period::ALL.into_iter().find(asks).unwrap_or(Period::Month)
 }
 
@@ -214,11 +216,13 @@ fn scaled(value: i64, top: i64) -> i64 {
     i64::try_from(i128::from(value) * i128::from(HEIGHT) / i128::from(top.max(1))).unwrap_or(HEIGHT)
 }
 
-/// The end of a scale that holds `most`: 2, 4, 6, 8 or 10 of some power of ten, so that its half is round as well.
+/// The end of a scale that holds `most`: 2, 4, 6, 8, 10, 12 or 16 of some power of ten, so that its half is round as well.
 fn top_of(most: i64) -> i64 {
     let mut power = 1i64;
     loop {
-        if let Some(top) = [2, 4, 6, 8, 10].into_iter().map(|n| power.saturating_mul(n)).find(|top| *top >= most) {
+        if let Some(top) =
+            [2, 4, 6, 8, 10, 12, 16].into_iter().map(|n| power.saturating_mul(n)).find(|top| *top >= most)
+        {
             return top;
         }
         power = power.saturating_mul(10);
@@ -231,9 +235,19 @@ mod tests {
 
     #[test]
     fn scales_are_round_and_hold_everything() {
-        for (most, top) in
-            [(0, 2), (1, 2), (2, 2), (3, 4), (7, 8), (9, 10), (11, 20), (61, 80), (3998, 4000), (4001, 6000)]
-        {
+        for (most, top) in [
+            (0, 2),
+            (1, 2),
+            (2, 2),
+            (3, 4),
+            (7, 8),
+            (9, 10),
+            (11, 12),
+            (17, 20),
+            (61, 80),
+            (3998, 4000),
+            (4001, 6000),
+        ] {
             assert_eq!(top_of(most), top, "{most}");
         }
         assert_eq!(top_of(i64::MAX), i64::MAX);

@@ -17,13 +17,8 @@ pub struct Moment {
 
 impl From<Instant> for Moment {
     fn from(at: Instant) -> Self {
-        let iso = at.to_string();
-        // 2026-11-21T19:30:00.000Z
-        let text = match (iso.get(..10), iso.get(11..16)) {
-            (Some(day), Some(time)) => format!("{day} {time} UTC"),
-            _ => iso.clone(),
-        };
-        Self { iso, text }
+        let moment = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        Self { iso: at.to_string(), text: moment.strftime("%a %-d %b %Y, %H:%M UTC").to_string() }
     }
 }
 
@@ -36,7 +31,7 @@ mod tests {
         let moment = Moment::from(Instant::parse("2026-11-21T19:30:05Z").unwrap());
         assert_eq!(
             (moment.iso.as_str(), moment.text.as_str()),
-            ("2026-11-21T19:30:05.000Z", "2026-11-21 19:30 UTC")
+            ("2026-11-21T19:30:05.000Z", "Sat 21 Nov 2026, 19:30 UTC")
         );
     }
 }

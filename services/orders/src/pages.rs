@@ -11,7 +11,6 @@ mod tests;
 
 use axum::routing::{get, post};
 use contracts::{CancelReason, OrderStatus};
-use kernel::Instant;
 use web::{Paging, Routes};
 
 use crate::Orders;
@@ -27,24 +26,6 @@ pub(crate) fn routes() -> Routes<Orders> {
         .route("/sales.csv", get(export::show))
         .route("/admissions/{code}", get(admission::show))
         .route("/admissions/{code}/redeem", post(admission::redeem))
-}
-
-/// A moment, for the script and for who has none.
-struct Moment {
-    iso: String,
-    text: String,
-}
-
-impl From<Instant> for Moment {
-    fn from(at: Instant) -> Self {
-        let iso = at.to_string();
-        // 2026-11-21T19:30:00.000Z
-        let text = match (iso.get(..10), iso.get(11..16)) {
-            (Some(day), Some(time)) => format!("{day} {time} UTC"),
-            _ => iso.clone(),
-        };
-        Self { iso, text }
-    }
 }
 
 /// Whether a title needs smaller letters, lest it fill the screen: more than `most` characters.

@@ -5,9 +5,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use kernel::{Instant, Kind};
-use web::{Page, PageSession, Session, Web};
+use web::{Moment, Page, PageSession, Session, Web};
 
-use super::Moment;
 use crate::Orders;
 use crate::model::Order;
 

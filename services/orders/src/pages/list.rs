@@ -6,9 +6,9 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use kernel::{Instant, OrderId};
-use web::{Page, PageSession, Paging};
+use web::{Moment, Page, PageSession, Paging};
 
-use super::{Badge, Moment, is_long, newest, older};
+use super::{Badge, is_long, newest, older};
 use crate::model::Order;
 use crate::{Orders, store};
 

@@ -10,9 +10,9 @@ use fast_qr::convert::{Builder as _, Shape, svg::SvgBuilder};
 use fast_qr::qr::QRBuilder;
 use kernel::{Instant, Kind, OrderId, TicketId};
 use serde::Serialize;
-use web::{Form, FormView, Page, PageSession, PathId, Problem, Session, Web, see_other};
+use web::{Form, FormView, Moment, Page, PageSession, PathId, Problem, Session, Web, see_other};
 
-use super::{Badge, Moment, is_long};
+use super::{Badge, is_long};
 use crate::model::{Admission, Order};
 use crate::{Orders, store};
 

@@ -6,10 +6,10 @@ use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use contracts::OrderStatus;
-use web::{Page, PageSession, Paging};
+use web::{Moment, Page, PageSession, Paging};
 
 use self::picture::Picture;
-use super::{Badge, Moment, newest, older};
+use super::{Badge, newest, older};
 use crate::model::{Figures, Sale, TicketFigures};
 use crate::{Orders, store};
 

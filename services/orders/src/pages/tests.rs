@@ -2,7 +2,7 @@
 
 use askama::Template as _;
 use contracts::{OrderTicket, Role};
-use kernel::{Clock, Money, OrderId, PaymentId, SessionId, TicketId, UserId};
+use kernel::{Clock, Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId};
 use web::{Config, Page, Session, Web};
 
 use super::admission::{AdmissionPage, Verdict};
@@ -239,9 +239,4 @@ fn every_verdict_and_a_refusal() {
     let page = Page::new(&web, Some(&session), "Not held", "");
     let refused = RefusedPage { page, messages: vec![HOSTILE.into()], ticket: Some(order.ticket.id) };
     assert_harmless(&refused.render().unwrap());
-}
-
-#[test]
-fn moments_read_without_a_script() {
-    assert_eq!(Moment::from(Instant::from_millis(1_760_000_000_000)).text, "2025-10-09 08:53 UTC");
 }

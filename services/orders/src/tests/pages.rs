@@ -99,7 +99,7 @@ async fn the_door_admits_once() {
     let again = house.post_form(Some(&house.seller), &redeem, "").await;
     assert_eq!(again.status, 409);
     assert!(
-        again.text.contains("Already used") && again.text.contains("2025-10-09 08:53 UTC"),
+        again.text.contains("Already used") && again.text.contains("Thu 9 Oct 2025, 08:53 UTC"),
         "{}",
         again.text
     );

@@ -3,9 +3,9 @@
 use askama::Template;
 use kernel::{Instant, TicketId};
 use serde::Serialize;
-use web::Page;
+use web::{Moment, Page};
 
-use super::view::{Moment, badge, grouped};
+use super::view::{badge, grouped};
 use crate::model::{Status, Ticket};
 use crate::search::{LONGEST, Sort};
 use crate::store::search::COUNTED;

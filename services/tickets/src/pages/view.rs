@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use askama::Template;
 use kernel::{Instant, TicketId};
-use web::{FormView, Page};
+use web::{FormView, Moment, Page};
 
 use crate::model::{Status, Ticket};
 
@@ -39,23 +39,6 @@ pub struct TicketPage {
     /// How long a hold lasts: `15 minutes`.
     pub hold: String,
     pub values: FormView,
-}
-
-/// A moment for `<time>`: for the script, and in words for whoever has none.
-pub struct Moment {
-    pub iso: String,
-    pub text: String,
-}
-
-impl From<Instant> for Moment {
-    fn from(at: Instant) -> Self {
-        Self { iso: at.to_string(), text: written(at, "%a %-d %b %Y, %H:%M UTC") }
-    }
-}
-
-fn written(at: Instant, format: &str) -> String {
-    let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    at.strftime(format).to_string()
 }
 
 /// How a status is shown: the class of its badge, and its words.
@@ -125,7 +108,10 @@ impl Shown {
 
 /// The form of an edit as it is first shown.
 pub fn filled(ticket: &Ticket) -> FormView {
-    let moment = |at: Option<Instant>| at.map(|at| written(at, "%Y-%m-%dT%H:%M")).unwrap_or_default();
+    // To the minute, as such a field holds it: 2026-11-24T19:30.
+    let moment = |at: Option<Instant>| {
+        at.map(|at| at.to_string().chars().take(16).collect::<String>()).unwrap_or_default()
+    };
     FormView::default()
         .with("title", &ticket.title)
         .with("price", ticket.price.to_string())
@@ -180,10 +166,5 @@ mod tests {
         ] {
             assert_eq!(lasting(Duration::from_secs(seconds)), text);
         }
-        let moment = Moment::from(Instant::parse("2026-11-24T19:30").unwrap());
-        assert_eq!(
-            (moment.iso.as_str(), moment.text.as_str()),
-            ("2026-11-24T19:30:00.000Z", "Tue 24 Nov 2026, 19:30 UTC")
-        );
     }
 }

@@ -2,12 +2,13 @@
 
 use kernel::{Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId, VideoId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Writes an enum's text once, for the wire and for the database.
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
         impl $name {
             /// The text on the wire and in the database.

@@ -6,6 +6,7 @@ mod code;
 mod error;
 mod id;
 mod money;
+mod schema;
 
 pub use clock::{Clock, Instant};
 pub use code::random_code;

@@ -9,6 +9,7 @@ use kernel::{Error, Result};
 use orders::Orders;
 use payments::Payments;
 use tickets::Tickets;
+use web::Documentation;
 
 /// A service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,13 +68,24 @@ impl Service {
     }
 
     /// The paths that it answers, as templates: what a proxy has to lead to it.
-    pub fn paths(self) -> Vec<&'static str> {
+    pub fn paths(self) -> Vec<String> {
         match self {
             Self::Accounts => Accounts::paths(),
             Self::Tickets => Tickets::paths(),
             Self::Orders => Orders::paths(),
             Self::Expiration => Vec::new(),
             Self::Payments => Payments::paths(),
+        }
+    }
+
+    /// What the OpenAPI document says of its calls.
+    pub(crate) fn documentation(self) -> Documentation {
+        match self {
+            Self::Accounts => Accounts::documentation(),
+            Self::Tickets => Tickets::documentation(),
+            Self::Orders => Orders::documentation(),
+            Self::Expiration => Documentation::default(),
+            Self::Payments => Payments::documentation(),
         }
     }
 }
@@ -104,7 +116,7 @@ mod tests {
         let mut seen = std::collections::HashMap::new();
         for service in Service::ALL {
             for path in service.paths() {
-                assert_eq!(seen.insert(path, service), None, "{path}");
+                assert_eq!(seen.insert(path.clone(), service), None, "{path}");
             }
         }
     }

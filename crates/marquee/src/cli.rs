@@ -55,6 +55,8 @@ enum Command {
     Migrate,
     /// Print which paths each service answers, as JSON: the table of a proxy before a process per service
     Routes,
+    /// Print the OpenAPI document
+    Openapi,
     /// Recompute the invariants and print one line each; exit 1 if one is broken
     Verify,
     /// Manage users
@@ -151,6 +153,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Migrate => commands::migrate(settings).await,
         Command::Routes => commands::routes(),
+        Command::Openapi => commands::openapi(),
         Command::Verify => verify::verify(&settings).await,
         Command::User(UserCommand::Create { email, username, operator }) => {
             commands::create_user(settings, email, username, operator).await

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kernel::{Error, Kind, Result};
 
 use crate::control::{self, Command};
-use crate::{House, Service, Settings, data_dir, gateway, house};
+use crate::{House, Service, Settings, data_dir, gateway, house, openapi};
 
 /// A password longer than any that is allowed.
 const PASSWORD: u64 = 4096;
@@ -38,6 +38,12 @@ pub(crate) fn routes() -> Result<ExitCode> {
         Service::ALL.map(|service| serde_json::json!({"service": service.name(), "paths": service.paths()}));
     let text = serde_json::to_string_pretty(&table).map_err(|e| Error::internal("no JSON").because(e))?;
     println!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the OpenAPI document.
+pub(crate) fn openapi() -> Result<ExitCode> {
+    print!("{}", openapi::text()?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,6 +15,7 @@ mod health;
 mod house;
 mod letters;
 mod neighbours;
+mod openapi;
 mod operations;
 mod pages;
 mod progress;

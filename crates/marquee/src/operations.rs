@@ -1,18 +1,18 @@
 //! What operators and their machines ask: is it alive, is it ready, how is it doing.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use db::Db;
 use events::Nats;
 use kernel::{Error, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
-use web::Web;
+use serde::Serialize;
+use utoipa::ToSchema;
+use web::{Documentation, Routes, Web, routes};
 
-use crate::{House, telemetry};
+use crate::{House, openapi, telemetry};
 
 #[derive(Clone)]
 struct Operations {
@@ -30,22 +30,91 @@ pub(crate) fn routes(house: &House) -> Result<Router> {
         web: house.web.clone(),
         metrics: telemetry::metrics()?,
     };
-    Ok(Router::new()
-        .route("/api/health", get(health))
-        .route("/health", get(health))
-        .route("/livez", get(health))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(state))
+    Ok(unserved().with_state(state).into_router())
 }
 
-async fn health() -> Response {
-    Json(json!({"status": "ok"})).into_response()
+/// What the OpenAPI document says of them.
+pub(crate) fn documentation() -> Documentation {
+    unserved().documentation()
 }
 
+fn unserved() -> Routes<Operations> {
+    Routes::new()
+        .api(routes!(health))
+        .api(routes!(health_for_short))
+        .api(routes!(alive))
+        .api(routes!(ready))
+        .api(routes!(metrics))
+        .api(routes!(document))
+}
+
+/// How the process is.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// Whether requests should be sent here.
+#[derive(Serialize, ToSchema)]
+struct Readiness {
+    /// `ready`, or `degraded`: it answers, and something is missing that it can do without.
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// What is missing.
+    #[schema(example = json!([]))]
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing: &'static [&'static str],
+}
+
+/// Whether the server answers
+#[utoipa::path(
+    get, path = "/api/health", tag = "operations", operation_id = "health", security(),
+    responses((status = 200, description = "It does", body = Health)),
+)]
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// The same, for whoever looks there
+#[utoipa::path(
+    get, path = "/health", tag = "operations", operation_id = "healthForShort", security(),
+    responses((status = 200, description = "It does", body = Health)),
+)]
+async fn health_for_short() -> Json<Health> {
+    health().await
+}
+
+/// Whether the process is alive
+///
+/// If this fails, restart it.
+#[utoipa::path(
+    get, path = "/livez", tag = "operations", operation_id = "livez", security(),
+    responses((status = 200, description = "It is", body = Health)),
+)]
+async fn alive() -> Json<Health> {
+    health().await
+}
+
+/// The OpenAPI document
+#[utoipa::path(
+    get, path = "/api/openapi.json", tag = "operations", operation_id = "openapi", security(),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object, example = json!({"openapi": "3.1.0"}))),
+)]
+async fn document() -> web::Result<Response> {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    Ok((headers, openapi::text()?).into_response())
+}
+
+/// Whether requests should be sent here
+///
 /// Ready if every database answers and the revoked sessions are known. Without the bus this process goes on
 /// answering, which is better than none; it says so, for it cannot hear of sessions that end meanwhile.
-async fn ready(State(operations): State<Operations>) -> web::Result<Response> {
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations", operation_id = "readyz", security(),
+    responses((status = 200, description = "They should", body = Readiness)),
+)]
+async fn ready(State(operations): State<Operations>) -> web::Result<Json<Readiness>> {
     for db in operations.databases.iter() {
         db.ping().await.map_err(|e| Error::unavailable(format!("{} is away", db.name())).because(e))?;
     }
@@ -54,12 +123,18 @@ async fn ready(State(operations): State<Operations>) -> web::Result<Response> {
         Err(Error::unavailable("which sessions have ended is not known yet"))?;
     }
     if operations.bus.is_some() && !revocations.is_hearing() {
-        let deaf = json!({"status": "degraded", "missing": ["events: sessions that end elsewhere are not heard of"]});
-        return Ok((StatusCode::OK, Json(deaf)).into_response());
+        let missing = &["events: sessions that end elsewhere are not heard of"];
+        return Ok(Json(Readiness { status: "degraded", missing }));
     }
-    Ok((StatusCode::OK, Json(json!({"status": "ready"}))).into_response())
+    Ok(Json(Readiness { status: "ready", missing: &[] }))
 }
 
+/// Metrics for Prometheus
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations", operation_id = "metrics", security(),
+    responses((status = 200, description = "In Prometheus's text format", body = String, content_type = "text/plain",
+               example = "dead_letters{service=\"orders\"} 0\n")),
+)]
 async fn metrics(State(operations): State<Operations>) -> web::Result<Response> {
     for db in operations.databases.iter() {
         let up = gauge(db).await;

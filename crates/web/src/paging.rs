@@ -22,8 +22,8 @@ pub struct Paging {
     pub descending: bool,
 }
 
-const DEFAULT: i64 = 50;
-const MOST: i64 = 200;
+pub(crate) const DEFAULT: i64 = 50;
+pub(crate) const MOST: i64 = 200;
 
 impl Paging {
     fn read(query: &str) -> kernel::Result<Self> {

@@ -53,7 +53,7 @@ impl Problem {
             Kind::Internal => Self::new(status, OURS),
             Kind::Unavailable => Self::new(status, AWAY),
             _ if error.errors.is_empty() => Self::bare(status),
-            _ => Self { errors: error.errors.clone(), ..Self::bare(status) },
+            _ => Self::of_fields(status, error.errors.clone()),
         };
         // A client that is told to come back is told when.
         let wait = matches!(error.kind, Kind::TooMany | Kind::Unavailable).then_some(Duration::from_secs(1));
@@ -67,6 +67,11 @@ impl Problem {
             StatusCode::SERVICE_UNAVAILABLE => Self::new(status, AWAY),
             _ => Self::new(status, status.canonical_reason().unwrap_or("Not possible")),
         }
+    }
+
+    /// A problem with a sentence for each of `errors`, of which there is at least one.
+    pub(crate) fn of_fields(status: StatusCode, errors: Vec<FieldError>) -> Self {
+        Self { errors, ..Self::bare(status) }
     }
 
     /// Says when to come back.

@@ -1,49 +1,80 @@
 //! The routes of a service, and which paths they are. Where each service is a process of its own, a proxy
 //! leads every path to the process that serves it. Its table is published from here (`marquee routes`),
-//! from the very calls that make the routes, so it cannot drift from what is served.
+//! from the very calls that make the routes, so it cannot drift from what is served. The calls of the API bring
+//! their documentation with them.
+
+use std::fmt;
 
 use axum::Router;
 use axum::routing::MethodRouter;
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use crate::openapi::Documentation;
 
 /// An [`axum::Router`] that remembers its paths. What every process serves for itself (health, metrics,
 /// assets) is no service's and needs no entry in a proxy's table: that stays a plain `Router`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct Routes<S = ()> {
     router: Router<S>,
-    paths: Vec<&'static str>,
+    paths: Vec<String>,
+    documentation: Documentation,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// No routes yet.
     pub fn new() -> Self {
-        Self { router: Router::new(), paths: Vec::new() }
+        Self { router: Router::new(), paths: Vec::new(), documentation: Documentation::default() }
+    }
+
+    /// Adds calls of the API, all of one path, which they name themselves: `.api(routes!(list, create))`.
+    ///
+    /// # Panics
+    /// As [`Router::route`].
+    pub fn api(mut self, (schemas, paths, methods): UtoipaMethodRouter<S>) -> Self {
+        for path in paths.paths.keys() {
+            self.router = self.router.route(path, methods.clone());
+            self.remember(path);
+        }
+        self.documentation.merge(Documentation::new(paths, schemas));
+        self
     }
 
     /// Adds what answers at `path`, a template such as `/api/orders/{id}`.
     ///
     /// # Panics
     /// As [`Router::route`]: if the template is malformed, or a method of it is taken.
-    pub fn route(self, path: &'static str, methods: MethodRouter<S>) -> Self {
-        Self { router: self.router.route(path, methods), paths: self.paths }.with_paths(&[path])
+    pub fn route(mut self, path: &'static str, methods: MethodRouter<S>) -> Self {
+        self.router = self.router.route(path, methods);
+        self.remember(path);
+        self
     }
 
     /// Adds all routes of `other`.
     ///
     /// # Panics
     /// As [`Router::merge`]: if a method of a path is in both.
-    pub fn merge(self, other: Self) -> Self {
-        Self { router: self.router.merge(other.router), paths: self.paths }.with_paths(&other.paths)
+    pub fn merge(mut self, other: Self) -> Self {
+        self.router = self.router.merge(other.router);
+        other.paths.iter().for_each(|path| self.remember(path));
+        self.documentation.merge(other.documentation);
+        self
     }
 
     /// Gives the handlers their state.
     pub fn with_state<S2>(self, state: S) -> Routes<S2> {
-        Routes { router: self.router.with_state(state), paths: self.paths }
+        let Self { router, paths, documentation } = self;
+        Routes { router: router.with_state(state), paths, documentation }
     }
 
     /// The templates, each once, in the order in which they came.
-    pub fn paths(&self) -> &[&'static str] {
+    pub fn paths(&self) -> &[String] {
         &self.paths
+    }
+
+    /// What the OpenAPI document says of the calls among them.
+    pub fn documentation(&self) -> Documentation {
+        self.documentation.clone()
     }
 
     /// The routes, to be served.
@@ -51,13 +82,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.router
     }
 
-    fn with_paths(mut self, paths: &[&'static str]) -> Self {
-        for path in paths {
-            if !self.paths.contains(path) {
-                self.paths.push(path);
-            }
+    fn remember(&mut self, path: &str) {
+        if !self.paths.iter().any(|known| known == path) {
+            self.paths.push(path.to_owned());
         }
-        self
+    }
+}
+
+impl<S> fmt::Debug for Routes<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Routes").field(&self.paths).finish()
     }
 }
 

@@ -4,6 +4,7 @@
 //! revoked ([`sign`](Accounts::sign_in) in and out); a user is an aggregate whose every version is an event.
 
 mod api;
+mod bodies;
 mod device;
 mod events;
 mod forms;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use ::events::{Job, Subscription};
 use db::{Db, Migration};
 use kernel::{Instant, Result, SessionId};
-use web::{Limiter, Routes, Web};
+use web::{Documentation, Limiter, Routes, Web};
 
 use crate::passwords::Passwords;
 
@@ -98,8 +99,13 @@ impl Accounts {
     }
 
     /// The paths of [`Accounts::routes`], for a proxy's table. Nothing has to be open for that.
-    pub fn paths() -> Vec<&'static str> {
+    pub fn paths() -> Vec<String> {
         routes().paths().to_vec()
+    }
+
+    /// What the OpenAPI document says of [`Accounts::routes`].
+    pub fn documentation() -> Documentation {
+        routes().documentation()
     }
 
     /// What it hears.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use contracts::{Role, UserState};
 use kernel::{Error, FieldError, Instant, UserId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What is said of an address that is none.
 pub const EMAIL: &str = "Email must be valid";
@@ -211,15 +212,17 @@ pub(crate) struct Change {
 }
 
 /// A user, as answers show one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// The user.
     pub id: UserId,
     /// Address, as typed.
+    #[schema(nullable = false, example = "ada@example.com")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Public name.
+    #[schema(nullable = false, example = "Ada")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// What they may do.
@@ -227,6 +230,7 @@ pub struct User {
     /// When they signed up.
     pub created_at: Instant,
     /// 0 at sign-up.
+    #[schema(minimum = 0)]
     pub version: i64,
 }
 

@@ -2,9 +2,11 @@
 
 use kernel::{Instant, SessionId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a session row stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SessionKind)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Somebody signed in.
@@ -28,7 +30,7 @@ impl Kind {
 }
 
 /// One of a user's own live sessions or tokens.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnSession {
     /// By this it can be revoked.
@@ -36,6 +38,7 @@ pub struct OwnSession {
     /// A sign-in or an API token.
     pub kind: Kind,
     /// Browser and system in a few words.
+    #[schema(example = "Firefox on Linux")]
     pub device: String,
     /// When it began.
     pub created_at: Instant,

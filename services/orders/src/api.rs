@@ -5,24 +5,44 @@ use std::collections::HashMap;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use db::IdempotencyKey;
-use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId};
-use serde::Serialize;
-use web::{Answer, Fields, Paging, PathId, Post, Routes, Session};
+use kernel::{Error, OrderId, Result};
+use web::{Answer, Fields, Paging, PathId, Post, Routes, Session, routes};
 
-use crate::model::{Admission, Order, Sale};
+use crate::bodies::OrderBody;
+use crate::model::{Admission, Order};
 use crate::store::Span;
+use crate::views::{OrderView, RedeemedView, SaleView};
 use crate::{Orders, Reserve, store};
 
 pub(crate) fn routes() -> Routes<Orders> {
     Routes::new()
-        .route("/api/orders", get(list).post(create))
-        .route("/api/orders/{id}", get(show).delete(cancel))
-        .route("/api/sales", get(sales))
-        .route("/api/admissions/{code}/redeem", post(redeem))
+        .api(routes!(list, create))
+        .api(routes!(show, cancel))
+        .api(routes!(sales))
+        .api(routes!(redeem))
 }
 
+/// Hold units of a ticket
+///
+/// They are the buyer's until `expiresAt`, at the price of this moment. A ticket that was listed an instant ago is
+/// waited for, up to 250 ms.
+#[utoipa::path(
+    post, path = "/api/orders", tag = "orders", operation_id = "createOrder",
+    params(Post), security(("session" = [])), request_body = OrderBody,
+    responses(
+        (status = 201, description = "The order, which holds its units", body = OrderView, example = json!({
+            "id": "01a1fcb0-05d3-7a4f-a16e-3c7be2d81594", "status": "created",
+            "userId": "01a1fc9e-2f41-7c60-8a35-6b1f0d9e4c27", "quantity": 2, "amount": 48,
+            "expiresAt": "2026-11-21T19:45:00.000Z", "version": 0,
+            "ticket": {"id": "01a1fcab-6d9a-759a-9c8d-452838397400", "title": "Metropolis — with live organ",
+                       "price": 24, "version": 0},
+        })),
+        (status = 400, description = "ticketId: TicketId must be provided | quantity: Quantity is out of range | \
+            Ticket is already reserved"),
+        (status = 404, description = "Not found"),
+    ),
+)]
 async fn create(State(orders): State<Orders>, session: Session, request: Post) -> web::Result<Response> {
     request
         .once(&orders.0.db, &session, "POST /api/orders", async |fields, key| {
@@ -32,6 +52,12 @@ async fn create(State(orders): State<Orders>, session: Session, request: Post) -
         .await
 }
 
+/// One's own orders
+#[utoipa::path(
+    get, path = "/api/orders", tag = "orders", operation_id = "listOrders",
+    params(Paging), security(("session" = [])),
+    responses((status = 200, description = "The orders, each with its ticket", body = Vec<OrderView>)),
+)]
 async fn list(
     State(orders): State<Orders>,
     session: Session,
@@ -44,6 +70,12 @@ async fn list(
     Ok(web::list(&uri, &paging, &views, found.last().map(|(order, _)| order.id.to_string())))
 }
 
+/// Read one's own order
+#[utoipa::path(
+    get, path = "/api/orders/{id}", tag = "orders", operation_id = "getOrder",
+    params(PathId<OrderId>), security(("session" = [])),
+    responses((status = 200, description = "The order", body = OrderView)),
+)]
 async fn show(
     State(orders): State<Orders>,
     session: Session,
@@ -53,6 +85,17 @@ async fn show(
     Ok(axum::Json(OrderView::new(&order, &admissions)).into_response())
 }
 
+/// Let one's own order go
+///
+/// Its units are free again. A paid order is refunded, once. One that is over already stays as it is.
+#[utoipa::path(
+    delete, path = "/api/orders/{id}", tag = "orders", operation_id = "cancelOrder",
+    params(PathId<OrderId>), security(("session" = [])),
+    responses(
+        (status = 204, description = "It is let go, or was"),
+        (status = 409, description = "This order has been used already | This order's event has already begun"),
+    ),
+)]
 async fn cancel(
     State(orders): State<Orders>,
     session: Session,
@@ -62,6 +105,12 @@ async fn cancel(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Orders of one's own tickets
+#[utoipa::path(
+    get, path = "/api/sales", tag = "orders", operation_id = "listSales",
+    params(Paging), security(("session" = [])),
+    responses((status = 200, description = "What was ordered of one's tickets", body = Vec<SaleView>)),
+)]
 async fn sales(
     State(orders): State<Orders>,
     session: Session,
@@ -73,6 +122,19 @@ async fn sales(
     Ok(web::list(&uri, &paging, &views, sales.last().map(|sale| sale.order_id.to_string())))
 }
 
+/// Admit one unit, once
+///
+/// For the ticket's seller and for operators.
+#[utoipa::path(
+    post, path = "/api/admissions/{code}/redeem", tag = "orders", operation_id = "redeemAdmission",
+    params(("code" = String, Path, description = "What the admission's QR code carries", example = "0b7c41f2a96d4e1f8a3c5d27e9b04f61")),
+    security(("session" = [])),
+    responses(
+        (status = 200, description = "Let them in", body = RedeemedView),
+        (status = 409, description = "Already redeemed at 2026-12-24T19:12:08.000Z"),
+        (status = 410, description = "This admission was refunded"),
+    ),
+)]
 async fn redeem(
     State(orders): State<Orders>,
     session: Session,
@@ -129,87 +191,4 @@ impl Orders {
             })
             .collect())
     }
-}
-
-/// An order on the wire.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OrderView {
-    id: OrderId,
-    status: contracts::OrderStatus,
-    user_id: kernel::UserId,
-    quantity: i64,
-    amount: Money,
-    expires_at: Instant,
-    version: i64,
-    ticket: TicketView,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    admissions: Option<Vec<AdmissionView>>,
-}
-
-#[derive(Serialize)]
-struct TicketView {
-    id: TicketId,
-    title: String,
-    price: Money,
-    version: i64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct AdmissionView {
-    code: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    redeemed_at: Option<Instant>,
-}
-
-impl OrderView {
-    /// Admissions are there once the order is complete.
-    pub(crate) fn new(order: &Order, admissions: &[Admission]) -> Self {
-        let complete = order.status == contracts::OrderStatus::Complete;
-        let view = |a: &Admission| AdmissionView { code: a.code.clone(), redeemed_at: a.redeemed_at };
-        Self {
-            id: order.id,
-            status: order.status,
-            user_id: order.user_id,
-            quantity: order.quantity,
-            amount: order.amount,
-            expires_at: order.expires_at,
-            version: order.version,
-            ticket: TicketView {
-                id: order.ticket.id,
-                title: order.ticket.title.clone(),
-                price: order.ticket.price,
-                version: order.ticket.version,
-            },
-            admissions: complete.then(|| admissions.iter().map(view).collect()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SaleView {
-    order_id: OrderId,
-    ticket_id: TicketId,
-    quantity: i64,
-    amount: Money,
-    status: contracts::OrderStatus,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payment_id: Option<PaymentId>,
-}
-
-impl From<&Sale> for SaleView {
-    fn from(sale: &Sale) -> Self {
-        let Sale { order_id, ticket_id, quantity, amount, status, payment_id, .. } = *sale;
-        Self { order_id, ticket_id, quantity, amount, status, payment_id }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RedeemedView {
-    ticket_id: TicketId,
-    title: String,
-    redeemed_at: Instant,
 }

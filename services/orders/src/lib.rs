@@ -5,12 +5,14 @@
 
 mod acts;
 mod api;
+mod bodies;
 mod events;
 pub mod model;
 mod pages;
 mod reserve;
 mod store;
 pub mod verify;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +20,7 @@ use std::time::Duration;
 use ::events::Subscription;
 use db::{Db, Lane, Migration};
 use tokio::sync::Notify;
-use web::{Routes, Web};
+use web::{Documentation, Routes, Web};
 
 pub use model::{Admission, Order, Sale};
 pub use reserve::{Guard, Reserve};
@@ -74,8 +76,13 @@ impl Orders {
     }
 
     /// The paths of [`Orders::routes`], for a proxy's table. Nothing has to be open for that.
-    pub fn paths() -> Vec<&'static str> {
+    pub fn paths() -> Vec<String> {
         routes().paths().to_vec()
+    }
+
+    /// What the OpenAPI document says of [`Orders::routes`].
+    pub fn documentation() -> Documentation {
+        routes().documentation()
     }
 
     /// What it hears.

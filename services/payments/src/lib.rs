@@ -5,6 +5,7 @@
 //! the gateway says what became of it, and one that it never heard of can never be charged any more.
 
 mod api;
+mod bodies;
 mod events;
 pub mod gateway;
 mod jobs;
@@ -23,7 +24,7 @@ use ::events::Subscription;
 use db::{Db, Migration, Tx};
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, UserId};
 use tokio::sync::Notify;
-use web::{Routes, Web};
+use web::{Documentation, Routes, Web};
 
 pub use gateway::{Card, Gateway, StripeConfig, StripeGateway, TestGateway};
 pub use model::{Order, Payment};
@@ -96,8 +97,13 @@ impl Payments {
     }
 
     /// The paths of [`Payments::routes`], for a proxy's table. Nothing has to be open for that.
-    pub fn paths() -> Vec<&'static str> {
+    pub fn paths() -> Vec<String> {
         routes().paths().to_vec()
+    }
+
+    /// What the OpenAPI document says of [`Payments::routes`].
+    pub fn documentation() -> Documentation {
+        routes().documentation()
     }
 
     /// What it hears.

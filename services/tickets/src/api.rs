@@ -4,20 +4,30 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{OriginalUri, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use kernel::{Error, Instant, Money, OrderId, Result, TicketId, UserId, VideoId};
 use serde::{Deserialize, Serialize};
-use web::{Answer, Json, MaybeSession, Paging, PathId, Post, Routes, Session};
+use utoipa::ToSchema;
+use web::{Answer, Json, MaybeSession, Paging, PathId, Post, Routes, Session, routes};
 
+use crate::bodies::TicketBody;
 use crate::model::{Draft, Ticket};
 use crate::{Tickets, store};
 
 pub(crate) fn routes() -> Routes<Tickets> {
-    Routes::new()
-        .route("/api/tickets", get(list).post(create))
-        .route("/api/tickets/{id}", get(show).put(edit).delete(withdraw))
+    Routes::new().api(routes!(list, create)).api(routes!(show, edit, withdraw))
 }
 
+/// List a ticket for sale
+#[utoipa::path(
+    post, path = "/api/tickets", tag = "tickets", operation_id = "createTicket",
+    params(Post), security(("session" = [])), request_body = TicketBody,
+    responses(
+        (status = 201, description = "The ticket, at version 0", body = TicketView),
+        (status = 400, description = "title: Title is required | price: Price must be greater than 0 | \
+            price: Price must be at most 1000000 | price: Price must have at most two decimals | \
+            capacity: Capacity must be between 1 and 1000000 | closesAt: ClosesAt must be after opensAt"),
+    ),
+)]
 async fn create(State(tickets): State<Tickets>, session: Session, request: Post) -> web::Result<Response> {
     request
         .once(&tickets.0.db, &session, "POST /api/tickets", async |fields, key| {
@@ -34,6 +44,19 @@ struct Filter {
     mine: bool,
 }
 
+/// List tickets
+///
+/// Those that can be bought now; with `mine=true` all of one's own, sold out and withdrawn ones too.
+#[utoipa::path(
+    get, path = "/api/tickets", tag = "tickets", operation_id = "listTickets",
+    params(Paging, ("mine" = Option<bool>, Query, description = "One's own tickets, which takes a session")),
+    security((), ("session" = [])),
+    responses(
+        (status = 200, description = "The tickets, in order of creation", body = Vec<TicketView>),
+        (status = 400, description = "mine: Mine must be true or false"),
+        (status = 401, description = "Not authorized"),
+    ),
+)]
 async fn list(
     State(tickets): State<Tickets>,
     MaybeSession(session): MaybeSession,
@@ -53,11 +76,33 @@ async fn list(
     Ok(web::list(&uri, &paging, &views, found.last().map(|ticket| ticket.id.to_string())))
 }
 
+/// Read a ticket
+///
+/// Sold out and withdrawn ones too.
+#[utoipa::path(
+    get, path = "/api/tickets/{id}", tag = "tickets", operation_id = "getTicket",
+    params(PathId<TicketId>), security(),
+    responses((status = 200, description = "The ticket", body = TicketView)),
+)]
 async fn show(State(tickets): State<Tickets>, PathId(id): PathId<TicketId>) -> web::Result<Response> {
     let ticket = tickets.read(id).await?;
     Ok(axum::Json(TicketView::from(&ticket)).into_response())
 }
 
+/// Edit one's own ticket
+///
+/// Members that are left out keep their value. Where a smaller capacity races with holds, it ends as the larger of
+/// what was asked and what is taken.
+#[utoipa::path(
+    put, path = "/api/tickets/{id}", tag = "tickets", operation_id = "editTicket",
+    params(PathId<TicketId>), security(("session" = [])), request_body = TicketBody,
+    responses(
+        (status = 200, description = "The ticket, its version one higher", body = TicketView),
+        (status = 400, description = "title: Title is required | price: Price must be greater than 0 | \
+            Cannot edit a reserved ticket | Cannot edit a withdrawn ticket"),
+        (status = 409, description = "capacity: 3 are taken already"),
+    ),
+)]
 async fn edit(
     State(tickets): State<Tickets>,
     session: Session,
@@ -70,6 +115,14 @@ async fn edit(
     Ok(axum::Json(TicketView::from(&ticket)).into_response())
 }
 
+/// Take one's own ticket from sale
+///
+/// Existing orders stay. Withdrawing twice is once.
+#[utoipa::path(
+    delete, path = "/api/tickets/{id}", tag = "tickets", operation_id = "withdrawTicket",
+    params(PathId<TicketId>), security(("session" = [])),
+    responses((status = 204, description = "It is no longer for sale")),
+)]
 async fn withdraw(
     State(tickets): State<Tickets>,
     session: Session,
@@ -86,24 +139,46 @@ pub(crate) fn body(ticket: &Ticket) -> Result<String> {
 }
 
 /// A ticket on the wire.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ticket, description = "What a seller lists", example = json!({
+    "id": "01a1fcab-6d9a-759a-9c8d-452838397400", "title": "Metropolis — with live organ", "price": 24,
+    "userId": "01a1fc9e-2f41-7c60-8a35-6b1f0d9e4c27", "version": 0, "capacity": 120, "available": 118,
+    "startsAt": "2026-12-24T19:30:00.000Z",
+}))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TicketView {
     id: TicketId,
     title: String,
     price: Money,
+    /// Its seller.
     user_id: UserId,
+    /// 0 at first; each edit by its owner adds one.
+    #[schema(minimum = 0)]
     version: i64,
+    /// How many units there are.
+    #[schema(minimum = 1)]
     capacity: i64,
+    /// How many of them can be had.
+    #[schema(minimum = 0)]
     available: i64,
+    /// When it begins.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     starts_at: Option<Instant>,
+    /// The video that it admits to.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     video_id: Option<VideoId>,
+    /// From when the video may be watched.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     opens_at: Option<Instant>,
+    /// Until when the video may be watched.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     closes_at: Option<Instant>,
+    /// Who holds or has bought it; on a ticket of capacity 1 alone.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
 }

@@ -1,6 +1,7 @@
 //! Tickets: what sellers list, and what is left of it.
 
 mod api;
+mod bodies;
 mod events;
 mod fold;
 mod jobs;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use ::events::{Job, Subscription};
 use db::{Db, Migration};
-use web::{Routes, Web};
+use web::{Documentation, Routes, Web};
 
 pub use model::{Draft, Ticket};
 
@@ -68,8 +69,13 @@ impl Tickets {
     }
 
     /// The paths of [`Tickets::routes`], for a proxy's table. Nothing has to be open for that.
-    pub fn paths() -> Vec<&'static str> {
+    pub fn paths() -> Vec<String> {
         routes().paths().to_vec()
+    }
+
+    /// What the OpenAPI document says of [`Tickets::routes`].
+    pub fn documentation() -> Documentation {
+        routes().documentation()
     }
 
     /// What it hears.

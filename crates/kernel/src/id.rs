@@ -39,19 +39,19 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A person or a machine that can sign in
+    /// A person or a machine that can sign in.
     AccountKind => UserId, "01a1fc9e-2f41-7c60-8a35-6b1f0d9e4c27";
-    /// One sign-in, or one API token
+    /// One sign-in, or one API token.
     SessionKind => SessionId, "01a1fc9f-77b0-7e12-b8d4-91c3a5e0f6d8";
-    /// What a seller lists
+    /// What a seller lists.
     TicketKind => TicketId, "01a1fcab-6d9a-759a-9c8d-452838397400";
-    /// A hold, and what becomes of it
+    /// A hold, and what becomes of it.
     OrderKind => OrderId, "01a1fcb0-05d3-7a4f-a16e-3c7be2d81594";
-    /// One attempt to pay for an order
+    /// One attempt to pay for an order.
     PaymentKind => PaymentId, "01a1fcb1-94ce-7d08-93f2-d05a6c1e7b3a";
-    /// A film in the catalogue
+    /// A film in the catalogue.
     VideoKind => VideoId, "01a1fca4-b8e7-7056-8f19-2e9d7c4a60b1";
-    /// One event in an outbox
+    /// One event in an outbox.
     EventKind => EventId, "01a1fcb2-13fa-7b95-a7c0-58e4d6f2a913";
 }
 

@@ -31,7 +31,7 @@ impl<K: Described> ToSchema for Id<K> {
 
 impl PartialSchema for Instant {
     fn schema() -> RefOr<Schema> {
-        let description = "A point in time: RFC 3339, written in UTC with milliseconds";
+        let description = "A point in time: RFC 3339, written in UTC with milliseconds.";
         text("date-time", description, "2026-11-21T19:30:00.000Z")
     }
 }
@@ -43,7 +43,7 @@ impl PartialSchema for Money {
         ObjectBuilder::new()
             .schema_type(Type::Number)
             .description(Some(
-                "An amount in the installation's currency: major units with at most two decimals",
+                "An amount in the installation's currency: major units with at most two decimals.",
             ))
             .examples([24])
             .into()

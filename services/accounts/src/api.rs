@@ -45,6 +45,7 @@ struct Identity<'a> {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CurrentUser<'a> {
+    #[schema(required = true)]
     current_user: Option<Identity<'a>>,
 }
 

@@ -5,15 +5,15 @@
 use contracts::Role;
 use utoipa::ToSchema;
 
-/// Who wants to sign up
+/// Who wants to sign up.
 #[derive(ToSchema)]
 pub(crate) struct SignUpBody {
-    /// Unique without regard to case
+    /// Unique without regard to case.
     #[schema(format = "email", max_length = 254, example = "ada@example.com")]
     email: String,
     #[schema(format = "password", min_length = 8, max_length = 128, example = "a long password")]
     password: String,
-    /// A public name, unique without regard to case
+    /// A public name, unique without regard to case.
     #[schema(
         min_length = 1,
         max_length = 64,
@@ -23,7 +23,7 @@ pub(crate) struct SignUpBody {
     username: Option<String>,
 }
 
-/// What to sign in with
+/// What to sign in with.
 #[derive(ToSchema)]
 pub(crate) struct CredentialsBody {
     #[schema(format = "email", max_length = 254, example = "ada@example.com")]
@@ -32,11 +32,11 @@ pub(crate) struct CredentialsBody {
     password: String,
 }
 
-/// What somebody wants to be different about themselves; what is left out stays
+/// What somebody wants to be different about themselves; what is left out stays.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct AccountChangeBody {
-    /// Takes the current password
+    /// Takes the current password.
     #[schema(format = "email", max_length = 254, example = "ada@example.com")]
     email: Option<String>,
     #[schema(
@@ -48,12 +48,12 @@ pub(crate) struct AccountChangeBody {
     username: Option<String>,
     #[schema(format = "password", min_length = 1, example = "a long password")]
     current_password: Option<String>,
-    /// Takes the current password
+    /// Takes the current password.
     #[schema(format = "password", min_length = 8, max_length = 128, example = "a longer password")]
     new_password: Option<String>,
 }
 
-/// What an operator wants to be different about somebody; what is left out stays
+/// What an operator wants to be different about somebody; what is left out stays.
 #[derive(ToSchema)]
 pub(crate) struct UserChangeBody {
     #[schema(format = "email", max_length = 254, example = "ada@example.com")]

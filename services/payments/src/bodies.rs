@@ -5,12 +5,12 @@
 use kernel::OrderId;
 use utoipa::ToSchema;
 
-/// What is to be paid, and with what
+/// What is to be paid, and with what.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct PaymentBody {
     order_id: OrderId,
-    /// What the gateway gave for a card. The built-in one takes Stripe's test tokens
+    /// What the gateway gave for a card. The built-in one takes Stripe's test tokens.
     #[schema(
         min_length = 1,
         max_length = 255,
@@ -20,6 +20,6 @@ pub(crate) struct PaymentBody {
     token: String,
 }
 
-/// Nothing has to be said
+/// Nothing has to be said.
 #[derive(ToSchema)]
 pub(crate) struct RefundBody {}

@@ -6,13 +6,13 @@ use kernel::{Instant, VideoId};
 use utoipa::ToSchema;
 use web::Price;
 
-/// What a seller asks for
+/// What a seller asks for.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", example = json!({
     "title": "Metropolis — with live organ", "price": 24, "capacity": 120, "startsAt": "2026-12-24T19:30:00Z",
 }))]
 pub(crate) struct TicketBody {
-    /// What it admits to, in words; white space around it is dropped
+    /// What it admits to, in words; white space around it is dropped.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -20,15 +20,15 @@ pub(crate) struct TicketBody {
     )]
     title: String,
     price: Price,
-    /// How many units there are; 1 unless it is said
+    /// How many units there are; 1 unless it is said.
     #[schema(minimum = 1, maximum = 1_000_000)]
     capacity: Option<i64>,
-    /// When it begins
+    /// When it begins.
     starts_at: Option<Instant>,
-    /// The video that it admits to
+    /// The video that it admits to.
     video_id: Option<VideoId>,
-    /// From when the video may be watched
+    /// From when the video may be watched.
     opens_at: Option<Instant>,
-    /// Until when the video may be watched; after `opensAt`
+    /// Until when the video may be watched; after `opensAt`.
     closes_at: Option<Instant>,
 }

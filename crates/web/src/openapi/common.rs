@@ -15,7 +15,7 @@ pub(super) fn complete(method: &str, operation: &mut Map<String, Value>) {
     let nature = Nature::of(method, operation);
     operation.entry("security").or_insert_with(|| json!([]));
     offer_bearer(operation);
-    drop_null_parameters(operation);
+    drop_nulls(operation);
     for (status, sentence) in nature.refusals() {
         add(operation, status, sentence);
     }
@@ -107,8 +107,15 @@ fn offer_bearer(operation: &mut Map<String, Value>) {
     requirements.extend(bearers);
 }
 
-/// A parameter that may be left out is never null, for there is no null in an address.
-fn drop_null_parameters(operation: &mut Map<String, Value>) {
+/// A parameter or a body that may be left out is not null therefore.
+fn drop_nulls(operation: &mut Map<String, Value>) {
+    let content = operation.get_mut("requestBody").and_then(|body| body["content"].as_object_mut());
+    for (_, content) in content.into_iter().flatten() {
+        let choices = content["schema"]["oneOf"].as_array().into_iter().flatten();
+        if let Some(body) = choices.filter(|choice| choice["type"] != "null").cloned().next() {
+            content["schema"] = body;
+        }
+    }
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for schema in parameters.into_iter().flatten().filter_map(|parameter| parameter.get_mut("schema")) {
         let kinds = schema["type"].as_array().into_iter().flatten();
@@ -144,27 +151,27 @@ pub(super) fn header(name: &str) -> Value {
 pub(super) fn headers() -> Value {
     json!({
         "X-Request-Id": {
-            "description": "Names this request in the server's log: the request's own `X-Request-Id`, if that is sane, else a new one",
+            "description": "Names this request in the server's log: the request's own `X-Request-Id`, if that is sane, else a new one.",
             "schema": { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" },
             "example": "3f1c9a52-7be0-8d41-8000-0000000000a7",
         },
         "Link": {
-            "description": "On a page as long as it may be: where the next one is, as `<…>; rel=\"next\"`",
+            "description": "On a page as long as it may be: where the next one is, as `<…>; rel=\"next\"`.",
             "schema": { "type": "string" },
             "example": "</api/tickets?limit=50&after=01a1fcab-6d9a-759a-9c8d-452838397400>; rel=\"next\"",
         },
         "Idempotency-Replayed": {
-            "description": "`true` if this is the stored answer to an earlier request with the same key",
+            "description": "`true` if this is the stored answer to an earlier request with the same key.",
             "schema": { "type": "string", "enum": ["true"] },
             "example": "true",
         },
         "Retry-After": {
-            "description": "Seconds after which it is worth trying again",
+            "description": "Seconds after which it is worth trying again.",
             "schema": { "type": "integer", "minimum": 1 },
             "example": 1,
         },
         "WWW-Authenticate": {
-            "description": "How to sign in without a cookie",
+            "description": "How to sign in without a cookie.",
             "schema": { "type": "string", "enum": ["Bearer"] },
             "example": "Bearer",
         },
@@ -191,23 +198,23 @@ pub(super) fn security_schemes() -> Value {
 pub(super) fn schemas() -> Map<String, Value> {
     let problem = json!({
         "type": "object",
-        "description": "A failure (RFC 9457)",
+        "description": "A failure (RFC 9457).",
         "required": ["type", "title", "status", "detail", "errors"],
         "properties": {
-            "type": { "type": "string", "description": "The title says what it is", "examples": ["about:blank"] },
-            "title": { "type": "string", "description": "The status in words", "examples": ["Bad Request"] },
-            "status": { "type": "integer", "description": "The HTTP status", "minimum": 400, "maximum": 599, "examples": [400] },
-            "detail": { "type": "string", "description": "All sentences in one text", "examples": ["Title is required"] },
+            "type": { "type": "string", "description": "The title says what it is.", "examples": ["about:blank"] },
+            "title": { "type": "string", "description": "The status in words.", "examples": ["Bad Request"] },
+            "status": { "type": "integer", "description": "The HTTP status.", "minimum": 400, "maximum": 599, "examples": [400] },
+            "detail": { "type": "string", "description": "All sentences in one text.", "examples": ["Title is required"] },
             "errors": {
                 "type": "array",
-                "description": "A sentence for each thing that is wrong",
+                "description": "A sentence for each thing that is wrong.",
                 "minItems": 1,
                 "items": {
                     "type": "object",
                     "required": ["message"],
                     "properties": {
-                        "message": { "type": "string", "description": "For people", "examples": ["Title is required"] },
-                        "field": { "type": "string", "description": "The member or parameter that it is about, if it is about one", "examples": ["title"] },
+                        "message": { "type": "string", "description": "For people.", "examples": ["Title is required"] },
+                        "field": { "type": "string", "description": "The member or parameter that it is about, if it is about one.", "examples": ["title"] },
                     },
                 },
             },

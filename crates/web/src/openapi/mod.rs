@@ -102,10 +102,16 @@ fn json_of(value: &impl serde::Serialize) -> kernel::Result<Value> {
         .map_err(|e| kernel::Error::internal("a part of the OpenAPI document has no JSON").because(e))
 }
 
-/// Without what says nothing in JSON: the names of number formats that a reader has to look up.
+/// Without what says nothing in JSON, the widths of numbers, and with what is said of a member at the member.
 fn tidy(mut value: Value) -> Value {
     match &mut value {
         Value::Object(members) => {
+            if let Some(said) = members.get_mut("oneOf").and_then(|choices| choices[0].as_object_mut())
+                && said.contains_key("$ref")
+                && let Some(said) = said.remove("description")
+            {
+                members.insert("description".to_owned(), said);
+            }
             if members.get("format").is_some_and(|format| format == "int64") {
                 members.remove("format");
             }

@@ -39,16 +39,16 @@ impl IntoParams for Paging {
             parameter(
                 "limit",
                 ParameterIn::Query,
-                format!("At most so many; more than {MOST} is read as {MOST}"),
+                format!("At most so many; more than {MOST} is read as {MOST}."),
                 limit,
             ),
             parameter(
                 "after",
                 ParameterIn::Query,
-                "Those after the element with this id, in the list's order: the last one that was seen. The header `Link` of a full page has it filled in",
+                "Those after the element with this id, in the list's order: the last one that was seen. The header `Link` of a full page has it filled in.",
                 text().format(Some(utoipa::openapi::SchemaFormat::Custom("uuid".to_owned()))),
             ),
-            parameter("order", ParameterIn::Query, "In order of creation, or newest first", order),
+            parameter("order", ParameterIn::Query, "In order of creation, or newest first.", order),
         ]
     }
 }
@@ -58,7 +58,7 @@ impl<I: PartialSchema + ToSchema> IntoParams for PathId<I> {
         vec![parameter(
             "id",
             ParameterIn::Path,
-            "Which one. An id that is not well formed names nothing",
+            "Which one. An id that is not well formed names nothing.",
             I::schema(),
         )]
     }
@@ -70,7 +70,7 @@ impl IntoParams for Post {
         vec![parameter(
             IDEMPOTENCY_KEY,
             ParameterIn::Header,
-            "Makes the call safe to repeat: the same key with the same body gets the first answer again. Kept for 24 hours, per user and route",
+            "Makes the call safe to repeat: the same key with the same body gets the first answer again. Kept for 24 hours, per user and route.",
             key,
         )]
     }
@@ -94,7 +94,7 @@ impl PartialSchema for Price {
         OneOfBuilder::new()
             .item(number)
             .item(text().pattern(Some(written)))
-            .description(Some("A price in the installation's currency: major units with at most two decimals, as a number or as text"))
+            .description(Some("A price in the installation's currency: major units with at most two decimals, as a number or as text."))
             .examples([24])
             .into()
     }

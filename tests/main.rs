@@ -1,6 +1,7 @@
 //! One binary for what crosses services: journeys, races, crashes, faults, commands, pages.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod api_checks;
 mod browser;
 mod chaos;
 mod commands;
@@ -11,6 +12,7 @@ mod faults;
 mod house_page;
 mod input;
 mod journey;
+mod openapi;
 mod race;
 mod routes;
 mod statements;

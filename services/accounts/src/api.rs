@@ -272,7 +272,7 @@ fn gone(accounts: &Accounts, with_own: bool) -> Response {
 /// Another address or password takes the current password. A new password ends all other sessions.
 #[utoipa::path(
     patch, path = "/api/account", tag = "accounts", operation_id = "changeAccount",
-    security(("session" = [])), request_body = AccountChangeBody,
+    security(("session" = [])), request_body = Option<AccountChangeBody>,
     responses(
         (status = 200, description = "The user", body = User),
         (status = 400, description = "email: Email must be valid | username: Username must be between 1 and 64 characters | \
@@ -296,7 +296,7 @@ async fn change_account(
 /// For operators. Another role ends all of that user's sessions.
 #[utoipa::path(
     patch, path = "/api/users/{id}", tag = "accounts", operation_id = "changeUser",
-    params(PathId<UserId>), security(("session" = ["operator"])), request_body = UserChangeBody,
+    params(PathId<UserId>), security(("session" = ["operator"])), request_body = Option<UserChangeBody>,
     responses(
         (status = 200, description = "The user", body = User),
         (status = 400, description = "email: Email must be valid | username: Username must be between 1 and 64 characters | \

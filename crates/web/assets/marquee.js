@@ -5,8 +5,10 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
   // Reloads at most once for each key, and at most five times a minute in all, so that a page whose
-  // answer lags behind an event cannot spin.
+  // answer lags behind an event cannot spin. Never while a form is on its way: its answer would be lost.
+  const sending = () => document.querySelector("form[data-sent]") !== null;
   const reload = (key, delay = 0) => {
+    if (sending()) return;
     try {
       const now = Date.now();
       const name = "reloads:" + location.pathname;
@@ -15,7 +17,7 @@
       if (key && past.some((r) => r.key === key)) return;
       past.push({ key, at: now });
       sessionStorage.setItem(name, JSON.stringify(past));
-      setTimeout(() => location.reload(), delay + 400 * (past.length - 1));
+      setTimeout(() => sending() || location.reload(), delay + 400 * (past.length - 1));
     } catch {
       // Without storage there is no bound, so there is no reload.
     }
@@ -25,9 +27,9 @@
 
   const styles = {
     date: { weekday: "short", day: "numeric", month: "short", year: "numeric" },
-    time: { hour: "2-digit", minute: "2-digit" },
-    short: { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
-    "": { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" },
+    time: { hour: "numeric", minute: "2-digit" },
+    short: { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" },
+    "": { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit" },
   };
   for (const time of all("time[data-local]")) {
     const at = new Date(time.dateTime);
@@ -61,9 +63,15 @@
 
   for (const form of all("form")) {
     let timer;
+    // Says the busy word to who does not see the button.
+    const voice = document.createElement("p");
+    voice.className = "hush";
+    voice.setAttribute("role", "status");
+    form.append(voice);
     const release = () => {
       clearTimeout(timer);
       delete form.dataset.sent;
+      voice.textContent = "";
       for (const button of all("button", form)) {
         button.removeAttribute("aria-disabled");
         if (button.dataset.label) button.textContent = button.dataset.label;
@@ -81,7 +89,7 @@
         for (const button of all("button", form)) button.setAttribute("aria-disabled", "true");
         if (pressed && pressed.dataset.busy) {
           pressed.dataset.label = pressed.textContent;
-          pressed.textContent = pressed.dataset.busy;
+          voice.textContent = pressed.textContent = pressed.dataset.busy;
         }
       });
       timer = setTimeout(release, 20000);
@@ -174,6 +182,7 @@
     // The moment at which the page was served, on this page's own steady clock.
     const offset = isNaN(served) ? 0 : served - (performance.timeOrigin + (performance.getEntriesByType("navigation")[0]?.responseStart || 0));
     const clock = root.querySelector("[data-clock]") || root;
+    for (const shown of all("[hidden]", root)) shown.hidden = false;
     const voice = document.createElement("p");
     voice.className = "hush";
     voice.setAttribute("aria-live", "polite");

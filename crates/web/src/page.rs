@@ -50,14 +50,28 @@ impl Page {
         }
     }
 
-    /// An amount with its currency: `$19.99` in US dollars, otherwise `19.99 EUR`.
+    /// An amount with its currency: `$1,019.99` in US dollars, otherwise `1,019.99 EUR`.
     pub fn price(&self, money: Money) -> String {
+        let amount = grouped(&money.to_string());
         if self.currency == "usd" {
-            format!("${money}")
+            format!("${amount}")
         } else {
-            format!("{money} {}", self.currency.to_uppercase())
+            format!("{amount} {}", self.currency.to_uppercase())
         }
     }
+}
+
+/// An amount with commas between its thousands.
+fn grouped(amount: &str) -> String {
+    let (whole, rest) = amount.find('.').map_or((amount, ""), |point| amount.split_at(point));
+    let mut text = String::with_capacity(amount.len() * 4 / 3 + 1);
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) && digit.is_ascii_digit() && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + rest
 }
 
 /// A page, 200. Pages show what is true now and for one person, so nobody keeps them.
@@ -188,6 +202,21 @@ mod tests {
         assert_eq!(Page { currency: "eur".to_owned(), ..operator }.price(price), "19.99 EUR");
     }
 
+    #[test]
+    fn large_amounts_are_grouped() {
+        for (minor, text) in [
+            (0, "0.00"),
+            (99_999, "999.99"),
+            (100_000, "1,000.00"),
+            (12_345_678, "123,456.78"),
+            (100_000_000, "1,000,000.00"),
+        ] {
+            assert_eq!(grouped(&Money::from_minor(minor).to_string()), text);
+        }
+        assert_eq!(grouped("-100"), "-100");
+        assert_eq!(grouped("-1000.5"), "-1,000.5");
+    }
+
     #[tokio::test]
     async fn pages_are_escaped_and_not_kept() {
         #[derive(Template)]
@@ -208,5 +237,26 @@ mod tests {
         let problem = Problem::new(StatusCode::NOT_FOUND, "No such <ticket>");
         let text = error_page(&problem, Page::new(&web, None, problem.title(), "/x"), "request-7").unwrap();
         assert!(text.contains("No such &#60;ticket&#62;") && text.contains("request-7"), "{text}");
+    }
+
+    #[test]
+    fn the_error_page_says_once_what_to_do() {
+        let (web, _) = web();
+        let page = |status: StatusCode, session: Option<&Session>| {
+            let problem = Problem::bare(status);
+            error_page(&problem, Page::new(&web, session, problem.title(), "/x"), "request-7").unwrap()
+        };
+        let missing = page(StatusCode::NOT_FOUND, None);
+        assert_eq!(missing.matches("Not Found").count(), 2, "in the title and in the heading: {missing}");
+        let session = session(&web, Role::User);
+        for (session, word, link) in
+            [(None, "Sign in first", "href=\"/signin\""), (Some(&session), "Not yours", "href=\"/\"")]
+        {
+            let text = page(StatusCode::UNAUTHORIZED, session);
+            assert!(
+                text.contains(word) && text.contains(link) && !text.contains("Unauthorized</h1>"),
+                "{text}"
+            );
+        }
     }
 }

@@ -111,15 +111,15 @@ fn offer_bearer(operation: &mut Map<String, Value>) {
 fn drop_nulls(operation: &mut Map<String, Value>) {
     let content = operation.get_mut("requestBody").and_then(|body| body["content"].as_object_mut());
     for (_, content) in content.into_iter().flatten() {
-        let choices = content["schema"]["oneOf"].as_array().into_iter().flatten();
-        if let Some(body) = choices.filter(|choice| choice["type"] != "null").cloned().next() {
+        let mut choices = content["schema"]["oneOf"].as_array().into_iter().flatten();
+        if let Some(body) = choices.find(|choice| choice["type"] != "null").cloned() {
             content["schema"] = body;
         }
     }
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for schema in parameters.into_iter().flatten().filter_map(|parameter| parameter.get_mut("schema")) {
-        let kinds = schema["type"].as_array().into_iter().flatten();
-        if let Some(kind) = kinds.filter(|kind| *kind != "null").cloned().next() {
+        let mut kinds = schema["type"].as_array().into_iter().flatten();
+        if let Some(kind) = kinds.find(|kind| *kind != "null").cloned() {
             schema["type"] = kind;
         }
     }

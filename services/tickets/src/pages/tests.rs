@@ -106,7 +106,7 @@ fn a_ticket_is_offered_to_whom_it_can_be() {
     assert_eq!(text.matches("<option>").count(), 10);
     assert!(text.contains("Hold for 90 seconds"), "{text}");
     assert!(text.contains("data-reload-on-status") && text.contains("data-state=\"on-sale\""), "{text}");
-    assert!(text.contains("$1234567.89") && text.contains(">1,200</strong>"), "{text}");
+    assert!(text.contains("$1,234,567.89") && text.contains(">1,200</strong>"), "{text}");
     assert!(
         text.contains(
             "<time datetime=\"2027-11-24T19:30:00.000Z\" data-local>Wed 24 Nov 2027, 19:30 UTC</time>"

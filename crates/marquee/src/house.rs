@@ -20,7 +20,9 @@ use web::Web;
 
 use crate::progress::telling;
 use crate::report::Inspector;
-use crate::{Service, Settings, data_dir, gateway, neighbours, operations, pages, secrets, telemetry};
+use crate::{
+    Service, Settings, data_dir, gateway, neighbours, operations, pages, reference, secrets, telemetry,
+};
 
 /// Published events and old answers are looked through this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -199,7 +201,7 @@ impl House {
             self.orders.as_ref().map(Orders::routes),
             self.payments.as_ref().map(Payments::routes),
         ];
-        let pages = pages::routes(Inspector::new(self));
+        let pages = pages::routes(Inspector::new(self)).merge(reference::routes(&self.web));
         let own = Router::new().merge(operations::routes(self)?).merge(pages).merge(web::assets());
         let all = services.into_iter().flatten().fold(own, |all, routes| all.merge(routes.into_router()));
         Ok(web::stack(all, &self.web))

@@ -19,6 +19,7 @@ mod openapi;
 mod operations;
 mod pages;
 mod progress;
+mod reference;
 mod report;
 mod secrets;
 mod serve;

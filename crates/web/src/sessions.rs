@@ -81,7 +81,8 @@ impl Sessions {
         format!("{}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", self.cookie_name())
     }
 
-    pub(crate) fn cookie_name(&self) -> &'static str {
+    /// What its cookie is called: over TLS, browsers hold a name that begins with `__Host-` to this one host.
+    pub fn cookie_name(&self) -> &'static str {
         if self.secure { "__Host-session" } else { "session" }
     }
 }

@@ -15,9 +15,14 @@ pub struct Backing {
 }
 
 impl Backing {
+    /// An embedded house, which needs none.
+    pub fn none() -> Self {
+        Self { nats: None, database: None, postgres: None }
+    }
+
     /// Starts what the options ask for.
     pub async fn start(options: &Options) -> Result<Self> {
-        let mut backing = Self { nats: None, database: None, postgres: None };
+        let mut backing = Self::none();
         if options.postgres {
             let postgres = Postgres::start_durable().await.ok_or("PostgreSQL is not installed")?;
             backing.database = Some(postgres.database().await);

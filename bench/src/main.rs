@@ -7,9 +7,11 @@ mod http;
 mod load;
 mod machine;
 mod peer;
+mod process;
 mod report;
 mod sale;
 mod server;
+mod start;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +22,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--rounds N] [--connections N] [--tickets N]
                   [--copies N] [--load N] [--server PATH] [--data DIR]
+       bench start [--orders N] [--runs N] [--connections N] [--tickets N] [--server PATH] [--data DIR]
 
   --postgres       on a PostgreSQL of the run's own, beside pgbench on the same; else on SQLite, beside requests
                    that do nothing
@@ -30,6 +33,8 @@ const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--ro
   --tickets N      tickets of the phase `spread` (1000)
   --copies N       tickets listed one by one to measure the copies' lag (500)
   --load N         orders a second in the background, for the lag under load (300)
+  --orders N       orders that the server to be started has (100000)
+  --runs N         starts of each kind (10)
   --server PATH    a marquee binary; without it the workspace's is built and used
   --data DIR       where to make the data directory (the workspace's target directory)";
 
@@ -44,6 +49,8 @@ struct Options {
     tickets: usize,
     copies: usize,
     load: usize,
+    orders: usize,
+    runs: usize,
     server: Option<PathBuf>,
     data: Option<PathBuf>,
 }
@@ -59,6 +66,8 @@ impl Options {
             tickets: 1000,
             copies: 500,
             load: 300,
+            orders: 100_000,
+            runs: 10,
             server: None,
             data: None,
         };
@@ -84,6 +93,8 @@ impl Options {
             "--tickets" => self.tickets = number()?,
             "--copies" => self.copies = number()?,
             "--load" => self.load = number()?,
+            "--orders" => self.orders = number()?,
+            "--runs" => self.runs = number()?,
             "--server" => self.server = Some(value.into()),
             "--data" => self.data = Some(value.into()),
             _ => return Err(format!("there is no {name}\n{USAGE}").into()),
@@ -94,13 +105,13 @@ impl Options {
 
 fn run() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some("sale") => {
-            let options = Options::read(arguments)?;
-            // One thread: the client has at most one of the machine's cores.
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(sale::run(&options))
-        }
+    let scenario = arguments.next();
+    let options = Options::read(arguments)?;
+    // One thread: the client has at most one of the machine's cores.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match scenario.as_deref() {
+        Some("sale") => runtime.block_on(sale::run(&options)),
+        Some("start") => runtime.block_on(start::run(&options)),
         _ => Err(USAGE.into()),
     }
 }

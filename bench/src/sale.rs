@@ -93,7 +93,7 @@ pub async fn run(options: &Options) -> Result<()> {
     println!("\n{table}");
     lags(options, &mut server, &seller, &mut buyers, &warm, many).await?;
     server.drained().await?;
-    server.stop().await
+    server.stop().await.map(drop)
 }
 
 /// What is measured in one round. A phase and its peer follow each other, in turn which comes first.
@@ -195,7 +195,7 @@ pub fn order_body(ticket: &str) -> String {
 }
 
 /// Signs somebody up; answers their cookie.
-async fn sign_up(connection: &mut Connection, name: &str) -> Result<String> {
+pub async fn sign_up(connection: &mut Connection, name: &str) -> Result<String> {
     let body = json!({ "email": format!("{name}@example.com"), "password": "correct horse" }).to_string();
     let answer = connection.call(&request("POST", "/api/users/signup", None, Some(&body))).await?;
     answer.json(201)?;

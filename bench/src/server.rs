@@ -114,8 +114,8 @@ impl Server {
         timeout(DRAIN, wait).await.map_err(|_| "the events do not drain")?
     }
 
-    /// Stops it as an operator does, then recomputes the invariants from what it left.
-    pub async fn stop(mut self) -> Result<()> {
+    /// Stops it as an operator does, then recomputes the invariants from what it left. Answers that.
+    pub async fn stop(mut self) -> Result<TempDir> {
         let told = Command::new("kill").args(["-TERM", &self.pid.to_string()]).status().await?;
         let ended = timeout(PATIENCE, self.child.wait()).await.map_err(|_| "the server does not stop")??;
         if !told.success() || !ended.success() {
@@ -128,7 +128,7 @@ impl Server {
             let kept = self.data.keep();
             return Err(format!("INVARIANTS ARE BROKEN, the data is kept in {}", kept.display()).into());
         }
-        Ok(())
+        Ok(self.data)
     }
 }
 

@@ -32,6 +32,8 @@ const IDLE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// One order in so many is paid.
 const PAID: usize = 2;
+/// So many orders are made before those among them are paid: no connection is idle for so long that it is closed.
+const PORTION: usize = 5000;
 const CAPACITY: i64 = 1_000_000;
 
 /// Runs everything and prints what was measured.
@@ -72,27 +74,36 @@ async fn fill(server: &mut Server, options: &Options) -> Result<()> {
     }
     server.drained().await?;
     let (tickets, turn) = (Arc::new(tickets), Arc::new(AtomicUsize::new(0)));
-    let mut buying = JoinSet::new();
+    let mut buyers = Vec::new();
     for number in 0..options.connections {
         let mut connection = Connection::open(server.address).await?;
         let cookie = sign_up(&mut connection, &format!("buyer{number}")).await?;
-        let buyer = Buyer { connection, cookie };
-        buying.spawn(buy(buyer, Arc::clone(&tickets), Arc::clone(&turn), options.orders));
+        buyers.push(Buyer { connection, cookie });
     }
-    let mut bought = Vec::new();
-    while let Some(ended) = buying.join_next().await {
-        bought.push(ended??);
+    for begin in (0..options.orders).step_by(PORTION) {
+        let enough = (begin + PORTION).min(options.orders);
+        // Each buyer who came too late has turned it on by one.
+        turn.store(begin, Ordering::Relaxed);
+        let buy = |buyer| buy(buyer, Arc::clone(&tickets), Arc::clone(&turn), enough);
+        let bought = together(buyers.drain(..).map(buy)).await?;
+        // A payment waits a quarter of a second for an order that payments has not heard of, not longer.
+        server.drained().await?;
+        buyers = together(bought.into_iter().map(pay)).await?;
+        server.drained().await?;
     }
-    // A payment waits a quarter of a second for an order that payments has not heard of, not longer.
-    server.drained().await?;
-    let mut paying = JoinSet::new();
-    for (buyer, orders) in bought {
-        paying.spawn(pay(buyer, orders));
+    Ok(())
+}
+
+/// Lets all of them do their work at once.
+async fn together<T: Send + 'static>(
+    work: impl Iterator<Item = impl Future<Output = Result<T>> + Send + 'static>,
+) -> Result<Vec<T>> {
+    let mut running: JoinSet<Result<T>> = work.collect();
+    let mut done = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        done.push(ended??);
     }
-    while let Some(ended) = paying.join_next().await {
-        ended??;
-    }
-    server.drained().await
+    Ok(done)
 }
 
 /// Orders until there are enough; answers those to pay.
@@ -116,12 +127,12 @@ async fn buy(
     }
 }
 
-async fn pay(mut buyer: Buyer, orders: Vec<String>) -> Result<()> {
+async fn pay((mut buyer, orders): (Buyer, Vec<String>)) -> Result<Buyer> {
     for order in orders {
         let body = json!({ "orderId": order, "token": "tok_visa" }).to_string();
         post(&mut buyer, "/api/payments", &body).await?;
     }
-    Ok(())
+    Ok(buyer)
 }
 
 /// Creates something; answers its id.

@@ -127,6 +127,15 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(millis in -377_705_023_201_000..=253_402_207_200_999_i64) {
+            let at = Instant::from_millis(millis);
+            prop_assert_eq!(Instant::parse(&at.to_string()), Some(at));
+        }
+    }
 
     #[test]
     fn writes_rfc_3339_in_utc_with_milliseconds() {

@@ -137,5 +137,19 @@ mod tests {
             let json = serde_json::to_string(&Money(minor)).unwrap();
             prop_assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), Money(minor));
         }
+
+        #[test]
+        fn what_is_read_is_what_was_written(major in 0..=MAX_PRICE * 10, decimals in "[0-9]{0,4}", power in 0..4_u32) {
+            let text = if decimals.is_empty() { major.to_string() } else { format!("{major}.{decimals}") };
+            let minor = major * 100 + format!("{decimals:0<2}")[..2].parse::<i64>().unwrap();
+            let exact = (decimals.len() <= 2).then_some(Money(minor));
+            prop_assert_eq!(text.parse().ok(), exact);
+            // To a number, zeros at its end are nothing.
+            let number = decimals.get(2..).unwrap_or_default().bytes().all(|b| b == b'0').then_some(Money(minor));
+            prop_assert_eq!(serde_json::from_str(&text).ok(), number);
+            let tens = 10_i64.pow(power);
+            let raised = serde_json::from_str(&format!("{text}e{power}")).ok();
+            prop_assert!(number.is_none_or(|money: Money| raised == money.times(tens)));
+        }
     }
 }

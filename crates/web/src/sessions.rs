@@ -165,6 +165,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_has_one_spelling() {
+        let clock = clock();
+        let (sessions, session) = (sessions(&clock, false), session(&clock));
+        let good = sessions.issue(&session).unwrap();
+        for at in 0..good.len() {
+            // The next letter differs by one bit, at a segment's end by one that stands for nothing.
+            for other in [good.as_bytes()[at] ^ 1, b'A', b'.', b'='] {
+                let mut edited = good.clone().into_bytes();
+                edited[at] = other;
+                let edited = String::from_utf8(edited).unwrap();
+                assert!(edited == good || sessions.verify(&edited).is_none(), "{edited}");
+            }
+            assert_eq!(sessions.verify(&good[..at]), None);
+        }
+        for longer in [format!("{good}="), format!("{good}A"), format!(" {good}"), format!("{good}.")] {
+            assert_eq!(sessions.verify(&longer), None, "{longer}");
+        }
+    }
+
+    #[test]
     fn refuses_incomplete_claims() {
         let clock = clock();
         let (sessions, session) = (sessions(&clock, false), session(&clock));

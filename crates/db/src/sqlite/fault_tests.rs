@@ -157,3 +157,15 @@ async fn an_error_undoes_its_own_job_only_and_calls_nothing() {
     assert_eq!(found(&dir).await, BTreeSet::from([1]));
     assert!(!CALLED.load(Ordering::SeqCst));
 }
+
+/// What is in a log has to be read at the next start, and a copy of the file alone would lack it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_database_is_one_file() {
+    let (dir, db) = database().await;
+    let acknowledged = crowd(&db, 100, 1_000).await;
+    let log = dir.path().join("test.db-wal");
+    assert!(log.exists());
+    drop(db);
+    assert!(!log.exists(), "whoever drops the last clone closes it, on the spot");
+    assert_eq!(found(&dir).await, acknowledged);
+}

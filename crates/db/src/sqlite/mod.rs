@@ -41,12 +41,16 @@ impl Sqlite {
         let writer = Arc::new(Mutex::new(Writer::open(path, name)?));
         let readers = Arc::new(Readers::open(path)?);
         let (wake, woken) = sync_channel(1);
-        let committing = Arc::clone(&writer);
+        // Not a share of its own: whoever drops the database closes it, and does not leave that to a thread which
+        // ends with the process. The last connection to go takes the log into the file.
+        let committing = Arc::downgrade(&writer);
         std::thread::Builder::new()
             .name(format!("commit-{name}"))
             .spawn(move || {
                 while woken.recv().is_ok() {
-                    let group = committing.blocking_lock().commit();
+                    let Some(writer) = committing.upgrade() else { break };
+                    let group = writer.blocking_lock().commit();
+                    drop(writer);
                     group.answer();
                 }
             })

@@ -213,8 +213,7 @@ async fn every_page_is_fit_for_everybody() {
     gallery.visit("home-operator", "/").await;
 
     gallery.follow_links().await;
-    let templates =
-        Service::ALL.into_iter().flat_map(|service| service.paths()).map(str::to_string).collect::<Vec<_>>();
+    let templates = Service::ALL.into_iter().flat_map(|service| service.paths()).collect::<Vec<_>>();
     let people = [house.app.client(), house.buyer, house.seller, house.operator];
     gallery.nothing_is_missing(&templates, &people).await;
     gallery.finish();

@@ -30,19 +30,23 @@ pub(crate) fn routes() -> Routes<Accounts> {
 
 /// Who signed up or in.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({"id": "01a1fc9e-2f41-7c60-8a35-6b1f0d9e4c27", "email": "ada@example.com"}))]
 struct Identity<'a> {
     id: UserId,
-    #[schema(nullable = false, example = "ada@example.com")]
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     /// Their public name; `currentuser` alone says it.
-    #[schema(nullable = false, example = "Ada")]
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<&'a str>,
 }
 
 /// Who is signed in, if anybody is.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "currentUser": {"id": "01a1fc9e-2f41-7c60-8a35-6b1f0d9e4c27", "email": "ada@example.com", "username": "Ada"},
+}))]
 #[serde(rename_all = "camelCase")]
 struct CurrentUser<'a> {
     #[schema(required = true)]

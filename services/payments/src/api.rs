@@ -92,10 +92,9 @@ async fn refund(
         .await
 }
 
-/// The gateway calls: what it calls about is settled before it is answered.
 /// Hear from the payment gateway
 ///
-/// For Stripe, which signs what it sends. An installation with the built-in gateway answers 404.
+/// For Stripe, which signs what it sends. What it is about is settled before it is answered. An installation with the built-in gateway answers 404.
 #[utoipa::path(
     post, path = "/api/payments/webhook", tag = "payments", operation_id = "gatewayEvent", security(),
     params(("Stripe-Signature" = Option<String>, Header, description = "Of the body, with the secret that Stripe was given")),

@@ -16,12 +16,17 @@ use axum::routing::get;
 use kernel::Result;
 use web::{MaybeSession, Page, Web};
 
-use crate::openapi;
+use crate::{Service, openapi};
 use model::Reference;
 use prose::Span;
 
 /// Read when it is first asked for.
-static REFERENCE: LazyLock<Result<Reference>> = LazyLock::new(|| openapi::value().map(Reference::of));
+static REFERENCE: LazyLock<Result<Reference>> = LazyLock::new(reference);
+
+fn reference() -> Result<Reference> {
+    let order: Vec<String> = Service::ALL.into_iter().flat_map(Service::paths).collect();
+    Ok(Reference::of(openapi::value()?, &order))
+}
 
 #[derive(Template)]
 #[template(path = "reference.html")]

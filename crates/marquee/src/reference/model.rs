@@ -89,8 +89,8 @@ impl Answer {
 }
 
 impl Reference {
-    /// Reads the document.
-    pub(super) fn of(document: &Value) -> Self {
+    /// Reads the document. `order` has the paths as they are to be shown; any others come last.
+    pub(super) fn of(document: &Value, order: &[String]) -> Self {
         let reader = Reader { schemas: Schemas(document) };
         let operations = |tag: &str| {
             let paths = document["paths"].as_object().into_iter().flatten();
@@ -99,8 +99,13 @@ impl Reference {
                     .into_iter()
                     .filter_map(move |method| Some((path, method, item.get(method)?)))
             });
-            let own = all.filter(|(_, _, operation)| operation["tags"][0] == tag);
-            own.map(|(path, method, operation)| reader.operation(path, method, operation)).collect()
+            let mut own: Vec<_> = all.filter(|(_, _, operation)| operation["tags"][0] == tag).collect();
+            own.sort_by_key(|(path, ..)| {
+                order.iter().position(|known| known == *path).unwrap_or(order.len())
+            });
+            own.into_iter()
+                .map(|(path, method, operation)| reader.operation(path, method, operation))
+                .collect()
         };
         let groups = document["tags"].as_array().into_iter().flatten().map(|tag| Group {
             operations: operations(text_of(&tag["name"])),
@@ -186,7 +191,13 @@ impl<'a> Reader<'a> {
             let error = &example["value"]["errors"][0];
             (error["field"].as_str().map(str::to_owned), text_of(&error["message"]).to_owned())
         });
-        let headers = response["headers"].as_object().into_iter().flatten().map(|(name, header)| {
+        let mut sentences: Vec<_> = sentences.collect();
+        // The description has them in order: the operation's own first.
+        let description = text_of(&response["description"]);
+        sentences.sort_by_key(|(_, sentence)| description.find(&format!("`{sentence}`")));
+        let headers = response["headers"].as_object().into_iter().flatten();
+        // The introduction says it of all answers.
+        let headers = headers.filter(|(name, _)| *name != "X-Request-Id").map(|(name, header)| {
             (name.clone(), paragraphs(text_of(&self.schemas.resolve(header)["description"])))
         });
         Answer {
@@ -194,7 +205,7 @@ impl<'a> Reader<'a> {
             text: paragraphs(text_of(&response["description"])),
             headers: headers.collect(),
             body: response.get("content").map(|_| self.body(response)),
-            sentences: sentences.collect(),
+            sentences,
             shared,
         }
     }

@@ -2,7 +2,7 @@ use super::*;
 
 fn rendered() -> String {
     let web = Web::new(web::Config { jwt_key: vec![7; 32], ..web::Config::default() });
-    let reference = Reference::of(openapi::value().unwrap());
+    let reference = reference().unwrap();
     let page = Page::new(&web, None, "API", "/docs");
     ReferencePage { page, reference: &reference, base: "https://tickets.example".to_owned() }
         .render()
@@ -21,6 +21,7 @@ fn every_operation_is_on_the_page_with_a_line_to_copy() {
             assert!(text.contains(&format!("curl https://tickets.example{path}")), "{method} {path}");
         }
     }
+    assert!(text.find("id=\"signUp\"") < text.find("id=\"changeAccount\""), "in the order of the routes");
     assert!(!text.contains("**") && !text.contains("$ref"), "nothing is shown raw");
 }
 
@@ -48,6 +49,10 @@ fn says_who_may_call_and_what_is_wrong() {
     assert!(
         create.contains("text, 1 to 200 characters") && create.contains("Authorization: Bearer"),
         "{create}"
+    );
+    assert!(
+        create.contains("Title is required <span class=\"quiet\">and"),
+        "its own sentences come first: {create}"
     );
     assert!(of("changeUser").contains("An operator"));
     assert!(of("signUp").contains("Anyone") && !of("signUp").contains("Authorization"));

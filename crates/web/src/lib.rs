@@ -56,7 +56,7 @@ pub use live::{Changes, live, live_many};
 pub use moment::Moment;
 pub use network::Network;
 pub use openapi::{About, Documentation, Price, document};
-pub use page::{Page, html, html_with, safe_next, see_other};
+pub use page::{Page, grouped, html, html_with, safe_next, see_other};
 pub use paging::{Paging, Span, list};
 pub use path::PathId;
 pub use problem::Problem;

@@ -1,6 +1,8 @@
 //! What every HTML page has in common. A service's template extends `layout.html`, which finds all that
 //! it shows in the template's field `page`.
 
+use std::fmt::Display;
+
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -52,7 +54,7 @@ impl Page {
 
     /// An amount with its currency: `$1,019.99` in US dollars, otherwise `1,019.99 EUR`.
     pub fn price(&self, money: Money) -> String {
-        let amount = grouped(&money.to_string());
+        let amount = grouped(money);
         if self.currency == "usd" {
             format!("${amount}")
         } else {
@@ -61,9 +63,10 @@ impl Page {
     }
 }
 
-/// An amount with commas between its thousands.
-fn grouped(amount: &str) -> String {
-    let (whole, rest) = amount.find('.').map_or((amount, ""), |point| amount.split_at(point));
+/// A count or an amount with commas between its thousands, as the script writes it too: `1,000,000`.
+pub fn grouped(number: impl Display) -> String {
+    let amount = number.to_string();
+    let (whole, rest) = amount.find('.').map_or((&*amount, ""), |point| amount.split_at(point));
     let mut text = String::with_capacity(amount.len() * 4 / 3 + 1);
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at).is_multiple_of(3) && digit.is_ascii_digit() && !text.ends_with('-') {
@@ -211,10 +214,11 @@ mod tests {
             (12_345_678, "123,456.78"),
             (100_000_000, "1,000,000.00"),
         ] {
-            assert_eq!(grouped(&Money::from_minor(minor).to_string()), text);
+            assert_eq!(grouped(Money::from_minor(minor)), text);
         }
-        assert_eq!(grouped("-100"), "-100");
-        assert_eq!(grouped("-1000.5"), "-1,000.5");
+        for (count, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (-100, "-100"), (-1000, "-1,000")] {
+            assert_eq!(grouped(count), text);
+        }
     }
 
     #[tokio::test]

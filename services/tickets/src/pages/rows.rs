@@ -3,9 +3,9 @@
 use askama::Template;
 use kernel::{Instant, TicketId};
 use serde::Serialize;
-use web::{Moment, Page};
+use web::{Moment, Page, grouped};
 
-use super::view::{badge, grouped};
+use super::view::badge;
 use crate::model::{Status, Ticket};
 use crate::search::{LONGEST, Sort};
 use crate::store::search::COUNTED;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use askama::Template;
 use kernel::{Instant, TicketId};
-use web::{FormView, Moment, Page};
+use web::{FormView, Moment, Page, grouped};
 
 use crate::model::{Status, Ticket};
 
@@ -132,29 +132,12 @@ pub fn lasting(time: Duration) -> String {
     format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A count as the script writes it too: `1,000,000`.
-pub fn grouped(n: i64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_moments_are_written_for_people() {
-        let counts = [(0, "0"), (999, "999"), (1000, "1,000"), (1_000_000, "1,000,000")];
-        for (n, text) in counts {
-            assert_eq!(grouped(n), text);
-        }
+    fn spans_are_written_for_people() {
         for (seconds, text) in [
             (900, "15 minutes"),
             (60, "1 minute"),

@@ -29,7 +29,7 @@ fn goes_to(answer: &Answer) -> (u16, &str) {
 }
 
 /// Parks the news that the session of `user` was revoked, as if accounts had failed to take it.
-async fn park_revocation(accounts: &Db, user: &Client) {
+pub async fn park_revocation(accounts: &Db, user: &Client) {
     let session = user.get("/api/account/sessions").await.expect(200).json[0].clone();
     let member = |name: &str| session[name].as_str().unwrap().to_owned();
     let state = SessionState {

@@ -11,6 +11,7 @@ use testkit::{App, Client};
 
 use super::driver::{Browser, Scripts};
 use super::gallery::Gallery;
+use crate::house_page::park_revocation;
 use crate::journey::{hold, left, order_is, pay};
 
 const PASSWORD: &str = "a long password";
@@ -158,8 +159,23 @@ async fn orders(gallery: &mut Gallery<'_>, house: &House, ticket: &str, long: &s
     gallery.examine("admission-admitted", &[]).await;
     gallery.visit("admission-used", &door).await;
     gallery.visit("sales", "/sales").await;
+    gallery.visit("sales-day", "/sales?period=24h").await;
+    gallery.visit("sales-year", "/sales?period=12m").await;
     gallery.become_person(&house.buyer).await;
     gallery.visit("order-used", &format!("/orders/{one}")).await;
+}
+
+/// What only operators see, with something that is wrong and somebody whose role is about to change.
+async fn operator(gallery: &mut Gallery<'_>, house: &House) {
+    park_revocation(&house.app.running.house.databases()[0], &house.fresh).await;
+    gallery.become_person(&house.operator).await;
+    gallery.visit("home-operator", "/").await;
+    gallery.visit("house-degraded", "/house").await;
+    gallery.visit("house-letters", "/house/letters").await;
+    gallery.visit("house-users-none", "/house/users?q=zelda").await;
+    gallery.visit("house-users", "/house/users").await;
+    gallery.browser.find(".confirm summary").await.click().await.unwrap();
+    gallery.examine("house-users-role", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,6 +207,8 @@ async fn every_page_is_fit_for_everybody() {
     control(&mut gallery).await;
     gallery.become_person(&house.app.client()).await;
     gallery.visit("home", "/").await;
+    gallery.visit("home-found", "/?q=met&sort=soonest").await;
+    gallery.visit("home-not-found", "/?q=citizen+kane&sort=cheapest").await;
     gallery.visit("ticket-nobody", &format!("/tickets/{many}")).await;
     gallery.visit_refused("not-found", "/nothing").await;
     forms(&mut gallery, &house, &many).await;
@@ -209,8 +227,7 @@ async fn every_page_is_fit_for_everybody() {
     gallery.become_person(&house.seller).await;
     gallery.visit("mine", "/tickets/mine").await;
     gallery.visit("ticket-own", &format!("/tickets/{many}")).await;
-    gallery.become_person(&house.operator).await;
-    gallery.visit("home-operator", "/").await;
+    operator(&mut gallery, &house).await;
 
     gallery.follow_links().await;
     let templates = Service::ALL.into_iter().flat_map(|service| service.paths()).collect::<Vec<_>>();

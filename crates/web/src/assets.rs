@@ -34,9 +34,16 @@ impl Asset {
     }
 }
 
-static CSS: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new("marquee", "css", "text/css; charset=utf-8", include_bytes!("../assets/marquee.css"))
-});
+/// One style sheet, in the order in which later rules win.
+const STYLE: &str = concat!(
+    include_str!("../assets/style/ground.css"),
+    include_str!("../assets/style/pieces.css"),
+    include_str!("../assets/style/pages.css"),
+    include_str!("../assets/style/paper.css"),
+);
+
+static CSS: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("marquee", "css", "text/css; charset=utf-8", STYLE.as_bytes()));
 static JS: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("marquee", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/marquee.js"))
 });

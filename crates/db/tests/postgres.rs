@@ -268,6 +268,20 @@ async fn a_caller_who_goes_away_leaves_no_transaction_behind() {
     assert_eq!(taken(&db, "a").await, 1);
 }
 
+/// Whoever gives up on a slow read takes its connection along: the next one does not wait behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_who_goes_away_holds_nobody_up() {
+    let Some((database, _)) = database().await else { return };
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let db = Db::open_postgres(database.url(), "test", Clock::system(), limits).unwrap();
+    assert_eq!(taken(&db, "a").await, 0);
+    let slow = db.all::<(i64,)>("SELECT taken FROM stock, pg_sleep(2.5) WHERE id = $1", &[&"a"]);
+    assert!(tokio::time::timeout(Duration::from_millis(50), slow).await.is_err());
+    let begun = Instant::now();
+    assert_eq!(taken(&db, "a").await, 0);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_that_are_joined_travel_together_and_in_order() {
     let Some((_database, db)) = database().await else { return };

@@ -112,19 +112,18 @@ impl Postgres {
         let late = || Error::unavailable("the database did not answer in time");
         let mut last = late();
         for _ in 0..2 {
-            let connection = self.connection().await.map_err(|failure| failure.error)?;
-            match timeout(self.limits.statement, connection.run(sql, params)).await {
-                Ok(Ok(done)) => return Ok(done),
-                Ok(Err(failure)) if !failure.lost => return Err(failure.error),
-                Ok(Err(failure)) => {
-                    drop(Object::take(connection));
-                    last = failure.error;
+            let lent = Lent(Some(self.connection().await.map_err(|failure| failure.error)?));
+            match timeout(self.limits.statement, lent.run(sql, params)).await {
+                Ok(Ok(done)) => {
+                    lent.give_back();
+                    return Ok(done);
                 }
-                Err(_) => {
-                    // Its answer may still come, and must not be taken for that of the next statement.
-                    drop(Object::take(connection));
-                    return Err(late());
+                Ok(Err(failure)) if !failure.lost => {
+                    lent.give_back();
+                    return Err(failure.error);
                 }
+                Ok(Err(failure)) => last = failure.error,
+                Err(_) => return Err(late()),
             }
         }
         Err(last)
@@ -147,6 +146,31 @@ impl Postgres {
         let script = Script(connection);
         script.run("SET statement_timeout = 0").await?;
         Ok(script)
+    }
+}
+
+/// A connection that goes back to the pool once its answer was read, and not before: whoever gives up midway, or
+/// goes away, takes it along, lest the next statement wait behind an answer that nobody wants.
+struct Lent(Option<Object<Connector>>);
+
+impl Lent {
+    async fn run(&self, sql: &'static str, params: &[&dyn Param]) -> Result<Done, Failure> {
+        match &self.0 {
+            Some(connection) => connection.run(sql, params).await,
+            None => Err(Failure::away("the connection is gone")),
+        }
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
     }
 }
 

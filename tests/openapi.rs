@@ -81,3 +81,19 @@ async fn what_is_served_is_what_is_printed() {
     assert_eq!(answer.headers["content-type"], "application/json");
     assert!(answer.json == committed(), "it serves another document than it prints");
 }
+
+/// Its page is whole without anything from elsewhere, for anybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_reference_is_read_without_the_internet() {
+    let app = App::start().await;
+    let page = app.client().get("/docs").await.expect(200);
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    for (name, operation) in operations(&committed()) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(page.text.contains(&format!("id=\"{id}\"")), "{name} is not on the page");
+    }
+    let foreign = ["src=\"http", "href=\"http", "src=\"//", "href=\"//"];
+    assert!(foreign.iter().all(|link| !page.text.contains(link)), "it wants something from elsewhere");
+    let home = app.client().get("/").await.expect(200).text;
+    assert!(home.contains("href=\"/docs\""), "no page leads to it");
+}

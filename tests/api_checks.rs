@@ -57,7 +57,7 @@ async fn schemathesis_finds_the_api_to_be_as_documented() {
     let folder = tempfile::tempdir().unwrap(); // for what it leaves behind
     let mut command = Command::new(schemathesis);
     command.current_dir(folder.path()).arg("--config-file").arg(format!("{TOOLS}/schemathesis.toml"));
-    command.args(["run", "--max-examples", "30", "--no-color"]);
+    command.args(["run", "--max-examples", "60", "--no-color"]);
     command.arg(format!("{}/api/openapi.json", process.base()));
     command.env("PYTHONPATH", TOOLS).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("SCHEMATHESIS_HOOKS", "schemathesis_hooks").env("MARQUEE_BASE", process.base());

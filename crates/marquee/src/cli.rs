@@ -23,7 +23,7 @@ Every flag is an environment variable too, the one in brackets; the flag wins. S
 alone: JWT_KEY (signs sessions), STRIPE_KEY, STRIPE_WEBHOOK_SECRET. What holds a secret, these and the URLs, may
 also be in a file that NAME_FILE names, e.g. JWT_KEY_FILE=/run/secrets/jwt_key.";
 
-/// A self-hosted box office and screening room.
+/// A self-hosted box office.
 #[derive(Debug, Parser)]
 #[command(
     version,

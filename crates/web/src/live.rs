@@ -78,6 +78,16 @@ impl Changes {
 
     fn watch(&self, key: String) -> Watch {
         let mut watched = self.0.watched.write().unwrap_or_else(PoisonError::into_inner);
+        self.watch_in(&mut watched, key)
+    }
+
+    /// As [`Changes::watch`] for many, who wait for the lock once.
+    fn watch_all(&self, keys: Vec<String>) -> Vec<Watch> {
+        let mut watched = self.0.watched.write().unwrap_or_else(PoisonError::into_inner);
+        keys.into_iter().map(|key| self.watch_in(&mut watched, key)).collect()
+    }
+
+    fn watch_in(&self, watched: &mut HashMap<String, watch::Sender<()>>, key: String) -> Watch {
         let changes = watched.entry(key.clone()).or_insert_with(|| watch::Sender::new(())).subscribe();
         Watch { all: self.clone(), key, changes }
     }

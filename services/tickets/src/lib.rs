@@ -5,9 +5,11 @@ mod bodies;
 mod events;
 mod fold;
 mod jobs;
+mod loader;
 pub mod model;
 mod pages;
 mod search;
+mod searches;
 mod sell;
 mod store;
 #[cfg(test)]
@@ -21,7 +23,11 @@ use std::time::Duration;
 
 use ::events::{Job, Subscription};
 use db::{Db, Migration};
+use kernel::TicketId;
 use web::{Documentation, Routes, Web};
+
+use loader::Loader;
+use searches::Searches;
 
 pub use model::{Draft, Ticket};
 
@@ -55,12 +61,16 @@ struct Inner {
     db: Db,
     web: Web,
     settings: Settings,
+    /// What open pages look at.
+    looks: Loader<TicketId, Ticket>,
+    searches: Searches,
 }
 
 impl Tickets {
-    /// The service on its database, which is open and migrated.
+    /// The service on its database, which is open and migrated. To be called inside a runtime.
     pub fn new(db: Db, web: Web, settings: Settings) -> Self {
-        Self(Arc::new(Inner { db, web, settings }))
+        let looks = looks(db.clone());
+        Self(Arc::new(Inner { db, web, settings, looks, searches: Searches::default() }))
     }
 
     /// Its JSON calls and pages.
@@ -87,6 +97,16 @@ impl Tickets {
     pub fn jobs(&self) -> Vec<Job> {
         vec![jobs::fold(self)]
     }
+}
+
+fn looks(db: Db) -> Loader<TicketId, Ticket> {
+    Loader::start(move |ids: Vec<TicketId>| {
+        let db = db.clone();
+        async move {
+            let found = store::some(&db, &ids).await?;
+            Ok(found.into_iter().map(|ticket| (ticket.id, ticket)).collect())
+        }
+    })
 }
 
 fn routes() -> Routes<Tickets> {

@@ -79,7 +79,7 @@ async fn now(State(tickets): State<Tickets>, PathId(id): PathId<TicketId>) -> we
 }
 
 async fn live(State(tickets): State<Tickets>, PathId(id): PathId<TicketId>) -> web::Result<Response> {
-    tickets.read(id).await?;
+    tickets.live(id).await?;
     let web = tickets.0.web.clone();
     Ok(web::live(&web, format!("ticket:{id}"), move || {
         let tickets = tickets.clone();
@@ -93,6 +93,10 @@ async fn change(
     PathId(id): PathId<TicketId>,
 ) -> web::Result<Response> {
     let ticket = tickets.own(&session, id).await?;
+    if ticket.withdrawn {
+        // Nothing of it can be saved any more.
+        return Ok(see_other(&path(id)));
+    }
     Ok(web::html(&tickets.edit_page(&session, id, view::filled(&ticket))))
 }
 
@@ -150,7 +154,8 @@ impl Tickets {
     }
 
     async fn live(&self, id: TicketId) -> Result<Live> {
-        let ticket = self.read(id).await?;
+        let found = self.0.looks.load(&[id]).await?;
+        let ticket = found.first().ok_or_else(Error::not_found)?;
         let status = ticket.status(self.0.web.clock().now()).as_str();
         Ok(Live { status, available: ticket.available(), capacity: ticket.capacity })
     }

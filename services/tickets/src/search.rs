@@ -119,6 +119,14 @@ pub struct Query {
     after: Option<String>,
 }
 
+impl Query {
+    /// The same for a list that has one order, whatever order is asked for.
+    #[must_use]
+    pub fn in_no_order(self) -> Self {
+        Self { sort: None, ..self }
+    }
+}
+
 /// What somebody looks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {

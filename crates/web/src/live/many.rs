@@ -33,7 +33,9 @@ where
 {
     let now = Instant::now();
     let ids: BTreeSet<I> = ids.into_iter().collect();
-    let watches = ids.iter().map(|id| change(*id, web.changes().watch(key(id)))).collect();
+    let keys: Vec<String> = ids.iter().map(key).collect();
+    let watches =
+        ids.iter().zip(web.changes().watch_all(keys)).map(|(id, watch)| change(*id, watch)).collect();
     let shutdown = web.shutdown().clone();
     let feed =
         Feed { ids, watches, shutdown, read, looked: now, looked_at_all: now, spoke: now, shown: None };

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use web::{Answer, MaybeSession, PageSession};
 
-use super::rows::{Empty, HomePage, Left, List, MinePage, Row};
+use super::rows::{Count, Empty, HomePage, Left, List, MinePage, Row};
 use crate::Tickets;
 use crate::model::Ticket;
 use crate::search::{self, Place, Search};
@@ -35,15 +35,17 @@ pub async fn home(
     query: Asked<search::Query>,
 ) -> web::Result<Response> {
     let search = Search::read(asked(query)?)?;
-    let (db, now) = (&tickets.0.db, tickets.0.web.clock().now());
-    let found = store::search::on_sale(db, &search, LIMIT, now).await?;
-    let counted = if is_whole(&search, &found) {
-        found.len() as i64
-    } else if search.is_for_words() {
-        store::search::count_on_sale(db, &search, now).await?
-    } else {
-        0
+    let now = tickets.0.web.clock().now();
+    let (db, looked_for) = (tickets.0.db.clone(), search.clone());
+    let queries = async move {
+        let found = store::search::on_sale(&db, &looked_for, LIMIT, now).await?;
+        let counted = match known(&looked_for, &found) {
+            Some(counted) => counted,
+            None => store::search::count_on_sale(&db, &looked_for, now).await?,
+        };
+        Ok((found, counted))
     };
+    let (found, counted) = tickets.0.searches.run(&search, queries).await?;
     let page = tickets.page(session.as_ref(), &title("Tickets", &search), "/");
     let list = List::new(&page, "/", search, found, counted, now);
     Ok(web::html(&HomePage { page, list, hold: tickets.hold() }))
@@ -54,24 +56,28 @@ pub async fn mine(
     PageSession(session): PageSession,
     query: Asked<search::Query>,
 ) -> web::Result<Response> {
-    let search = Search::read(asked(query)?)?;
-    let (db, now) = (&tickets.0.db, tickets.0.web.clock().now());
-    let found = store::search::of_user(db, session.user, &search, LIMIT).await?;
-    let counted = if is_whole(&search, &found) {
-        found.len() as i64
-    } else if search.is_for_words() {
-        store::search::count_of_user(db, session.user, &search).await?
-    } else {
-        0
+    let search = Search::read(asked(query)?.in_no_order())?;
+    let (user, now) = (session.user, tickets.0.web.clock().now());
+    let (db, looked_for) = (tickets.0.db.clone(), search.clone());
+    let queries = async move {
+        let found = store::search::of_user(&db, user, &looked_for, LIMIT).await?;
+        let counted = match known(&looked_for, &found) {
+            Some(counted) => counted,
+            None => store::search::count_of_user(&db, user, &looked_for).await?,
+        };
+        Ok((found, counted))
     };
+    let (found, counted) = tickets.0.searches.run(&search, queries).await?;
     let page = tickets.page(Some(&session), &title("My tickets", &search), "/tickets/mine");
     let list = List::new(&page, "/tickets/mine", search, found, counted, now);
     Ok(web::html(&MinePage { page, list }))
 }
 
-/// Whether this part is all that there is, so that nothing has to be counted.
-fn is_whole(search: &Search, found: &[Ticket]) -> bool {
-    search.place.is_none() && found.len() <= PER_PAGE
+/// How many there are, if nothing has to be counted for that: this part is all that there is, or nobody is told. Of
+/// what is looked for the first part alone tells it.
+fn known(search: &Search, found: &[Ticket]) -> Option<i64> {
+    let is_told = search.is_for_words() && search.place.is_none();
+    (!is_told || found.len() <= PER_PAGE).then_some(found.len() as i64)
 }
 
 fn title(name: &str, search: &Search) -> String {
@@ -101,7 +107,11 @@ impl List {
             (None, true) => Some(Empty::Match),
             (None, false) => Some(Empty::All),
         };
-        let count = search.is_for_words().then_some(counted).filter(|_| empty.is_none());
+        let count = match &first {
+            _ if !search.is_for_words() || empty.is_some() => None,
+            None => Some(Count::Of(counted)),
+            Some(_) => Some(Count::More),
+        };
         let rows = found.iter().map(|ticket| Row::new(page, ticket, now)).collect();
         Self { path, rows, empty, count, next, first, text: search.text, sort: search.sort }
     }
@@ -153,7 +163,7 @@ impl Tickets {
     /// What is left of some tickets, as a list shows it; 404 if none of them is there.
     async fn left(&self, ids: &[TicketId]) -> Result<Vec<(TicketId, Left)>> {
         let now = self.0.web.clock().now();
-        let found = store::some(&self.0.db, ids).await?;
+        let found = self.0.looks.load(ids).await?;
         if found.is_empty() {
             return Err(Error::not_found());
         }

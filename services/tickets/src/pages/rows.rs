@@ -44,6 +44,15 @@ pub enum Empty {
     Further,
 }
 
+/// What a list says of how many tickets are like what was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// So many, up to one more than [`COUNTED`].
+    Of(i64),
+    /// More than those before; only the first part says how many.
+    More,
+}
+
 /// A part of a list, and what to do with the list.
 pub struct List {
     /// Where it is.
@@ -51,7 +60,7 @@ pub struct List {
     pub rows: Vec<Row>,
     pub empty: Option<Empty>,
     /// How many tickets are like what was looked for, if anything was.
-    pub count: Option<i64>,
+    pub count: Option<Count>,
     /// The address of the next part.
     pub next: Option<String>,
     /// The address of the first part, if this is another one.
@@ -88,12 +97,13 @@ impl List {
         LONGEST
     }
 
-    /// How many were found, if anything was looked for.
+    /// What was found, if anything was looked for.
     fn found(&self) -> Option<String> {
         Some(match self.count? {
-            1 => "1 ticket".to_owned(),
-            n if n > COUNTED => format!("More than {} tickets", grouped(COUNTED)),
-            n => format!("{} tickets", grouped(n)),
+            Count::More => "More tickets".to_owned(),
+            Count::Of(1) => "1 ticket".to_owned(),
+            Count::Of(n) if n > COUNTED => format!("More than {} tickets", grouped(COUNTED)),
+            Count::Of(n) => format!("{} tickets", grouped(n)),
         })
     }
 }

@@ -155,7 +155,7 @@ fn the_price_is_typed_in_the_currency_of_the_house() {
 async fn a_seller_lists_edits_and_withdraws() {
     let house = House::new().await;
     assert_eq!(house.page("/tickets/new", &house.seller).await.status, 200);
-    let form = "title=Metropolis&price=14.00&capacity=5&startsAt=2027-11-24T19%3A30&opensAt=&closesAt=";
+    let form = "title=Metropolis&price=14.00&capacity=5&startsAt=2027-11-24T19%3A30&closesAt=";
     let reply = house.submit("/tickets/new", &house.seller, form).await;
     let (status, path) = goes_to(&reply);
     assert_eq!(status, 303);
@@ -174,12 +174,40 @@ async fn a_seller_lists_edits_and_withdraws() {
 
     assert_eq!(goes_to(&house.submit(&format!("{path}/withdraw"), &house.seller, "").await), (303, path));
     assert!(house.page(path, &house.seller).await.text.contains("You took this ticket off sale"));
+    assert_eq!(goes_to(&house.page(&edit, &house.seller).await), (303, path), "nothing could be saved");
+    assert_eq!(house.page(&edit, &house.buyer).await.status, 401);
     let mine = house.page("/tickets/mine", &house.seller).await.text;
     assert!(
         mine.contains("Nosferatu") && mine.contains("Withdrawn") && mine.contains("data-state=\"withdrawn\""),
         "{mine}"
     );
     assert!(house.page("/tickets/mine", &house.buyer).await.text.contains("Nothing listed yet"));
+}
+
+#[tokio::test]
+async fn an_edit_says_when_the_sale_ends_and_leaves_the_rest_alone() {
+    let house = House::new().await;
+    let times = ["2027-11-24T18:00:07.890Z", "2027-11-25T18:00:00.000Z", "2027-11-23T12:00:00.000Z"];
+    let [opens, closes, earlier] = times;
+    let body = json!({"title": "M", "price": 20, "opensAt": opens, "closesAt": closes});
+    let id = id_of(&house.listed(body).await);
+    let (path, edit) = (format!("/tickets/{id}"), format!("/tickets/{id}/edit"));
+    let text = house.page(&edit, &house.seller).await.text;
+    let hidden = format!("<input type=\"hidden\" name=\"opensAt\" value=\"{opens}\">");
+    assert!(text.contains("Sale ends") && text.contains("After that nobody can buy it."), "{text}");
+    assert!(text.contains(&hidden) && text.contains("value=\"2027-11-25T18:00\""), "{text}");
+    let form = |closes: &str| format!("title=M&price=20&capacity=1&opensAt={opens}&closesAt={closes}");
+    let reply = house.submit(&edit, &house.seller, &form(earlier)).await;
+    assert!(reply.status == 400 && reply.text.contains(&hidden), "{}", reply.text);
+    assert!(reply.text.contains("id=\"f-closesAt-error\""), "{}", reply.text);
+    let text = house.page(&path, "").await.text;
+    assert!(text.contains("<dt>On sale until</dt>") && !text.contains("Online"), "{text}");
+
+    assert_eq!(house.submit(&edit, &house.seller, &form("")).await.status, 303);
+    let json = house.ticket(&id).await;
+    assert_eq!((&json["opensAt"], json.get("closesAt")), (&json!(opens), None));
+    assert!(!house.page(&path, "").await.text.contains("On sale until"));
+    assert!(!house.page("/tickets/new", &house.seller).await.text.contains("opensAt"));
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ pub struct Shown {
     pub title: String,
     pub is_title_long: bool,
     pub when: Option<Moment>,
-    pub opens: Option<Moment>,
+    /// Until when it is sold.
     pub closes: Option<Moment>,
     pub price: String,
     /// Whether it is the reader's.
@@ -80,8 +80,7 @@ impl Shown {
             title: ticket.title.clone(),
             is_title_long: ticket.title.chars().count() > SHORT_TITLE,
             when: ticket.starts_at.map(Moment::from),
-            opens: ticket.opens_at.map(Moment::from),
-            closes: ticket.closes_at.map(Moment::from),
+            closes: ticket.closes_at.filter(|_| !ticket.withdrawn).map(Moment::from),
             price: page.price(ticket.price),
             own,
             is_editable: ticket.is_editable(),
@@ -117,7 +116,8 @@ pub fn filled(ticket: &Ticket) -> FormView {
         .with("price", ticket.price.to_string())
         .with("capacity", ticket.capacity.to_string())
         .with("startsAt", moment(ticket.starts_at))
-        .with("opensAt", moment(ticket.opens_at))
+        // Nobody types this one, so it goes back as exactly as it came.
+        .with("opensAt", ticket.opens_at.map(|at| at.to_string()).unwrap_or_default())
         .with("closesAt", moment(ticket.closes_at))
 }
 

@@ -8,6 +8,7 @@ use tower::ServiceExt as _;
 use super::super::rows::{HomePage, List, MinePage};
 use super::*;
 use crate::search::{Query, Search};
+use crate::searches::AT_ONCE;
 
 fn looked_for(q: &str, sort: &str, after: &str) -> Search {
     let json = json!({"q": q, "sort": sort, "after": (!after.is_empty()).then_some(after)});
@@ -134,12 +135,59 @@ async fn the_front_page_shows_the_newest_first_in_parts() {
         let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
         let rest = house.page(&next.replace("&#38;", "&"), "").await.text;
         assert_eq!(titles(&rest).len(), 1, "{next}");
-        assert!(rest.contains("51 tickets with “t”") && rest.contains("value=\"t\""), "{rest}");
+        // They were counted for the first part.
+        assert!(rest.contains("More tickets with “t”") && rest.contains("value=\"t\""), "{rest}");
     }
     let text = house.page("/tickets/mine?q=T1", &house.seller).await.text;
     assert!(text.contains("11 tickets with “T1”"), "{text}");
     let text = house.page("/tickets/mine?q=t", &house.seller).await.text;
     assert!(text.contains("51 tickets with “t”"), "{text}");
+}
+
+#[tokio::test]
+async fn a_seller_reads_on_whatever_order_is_asked_for() {
+    let house = House::new().await;
+    for i in 0..=list::PER_PAGE {
+        house.listed(json!({"title": format!("T{i}"), "price": 100 - i})).await;
+        house.clock.advance(Duration::from_millis(2));
+    }
+    for sort in ["cheapest", "soonest", "newest", "best"] {
+        let text = house.page(&format!("/tickets/mine?sort={sort}"), &house.seller).await.text;
+        assert_eq!(titles(&text)[0], "T50", "{sort}");
+        let next = text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+        for next in [next.to_owned(), format!("{next}&sort={sort}")] {
+            let rest = house.page(&next, &house.seller).await;
+            assert_eq!((rest.status, titles(&rest.text)), (200, vec!["T0".to_owned()]), "{next}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn searches_for_words_wait_for_their_turn() {
+    let house = House::new().await;
+    house.listed(json!({"title": "Metropolis", "price": 1})).await;
+    let search = looked_for("metropolis", "", "");
+    let endless =
+        (0..AT_ONCE).map(|_| house.tickets.0.searches.run::<(), _>(&search, std::future::pending()));
+    let busy = futures_util::future::join_all(endless);
+    let meanwhile = async {
+        for (path, cookie) in [("/?q=metro", ""), ("/tickets/mine?q=metro", &*house.seller)] {
+            let reply = house.page(path, cookie).await;
+            assert_eq!(
+                (reply.status, &reply.headers[header::RETRY_AFTER]),
+                (503, &"1".parse().unwrap()),
+                "{path}"
+            );
+        }
+        for path in ["/", "/?q=%25&sort=cheapest"] {
+            assert_eq!(titles(&house.page(path, "").await.text), ["Metropolis"], "{path}");
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = busy => panic!("they never end"),
+        () = meanwhile => {}
+    }
 }
 
 #[tokio::test]

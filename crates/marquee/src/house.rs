@@ -234,6 +234,7 @@ impl House {
         let jobs = [
             self.accounts.as_ref().map(Accounts::jobs),
             self.tickets.as_ref().map(Tickets::jobs),
+            self.orders.as_ref().map(Orders::jobs),
             self.expiration.as_ref().map(Expiration::jobs),
             self.payments.as_ref().map(Payments::jobs),
         ];

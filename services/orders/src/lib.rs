@@ -7,6 +7,7 @@ mod acts;
 mod api;
 mod bodies;
 mod events;
+mod jobs;
 pub mod model;
 mod pages;
 mod reserve;
@@ -17,7 +18,7 @@ mod views;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::events::Subscription;
+use ::events::{Job, Subscription};
 use db::{Db, Lane, Migration};
 use tokio::sync::Notify;
 use web::{Documentation, Routes, Web};
@@ -88,6 +89,11 @@ impl Orders {
     /// What it hears.
     pub fn subscription(&self) -> Subscription {
         Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
+    }
+
+    /// Its work in the background.
+    pub fn jobs(&self) -> Vec<Job> {
+        vec![jobs::date(self)]
     }
 }
 

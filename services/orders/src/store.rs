@@ -12,7 +12,7 @@ use crate::reserve::Guard;
 
 mod seller;
 
-pub use seller::{figures, sales, sold};
+pub use seller::{date, figures, sales, sold};
 
 const TAKE: &str = "UPDATE stock SET taken = taken + $2
     WHERE ticket_id = $1 AND taken + $2 <= capacity AND NOT withdrawn AND (closes_at IS NULL OR closes_at > $3)

@@ -157,6 +157,8 @@ async fn orders_from_before_learn_their_moment_from_their_history() {
         "INSERT INTO orders (id, version, user_id, status, quantity, amount, expires_at, expired,
             ticket_id, ticket_title, ticket_price, ticket_version, seller_id, history)
         VALUES ($1, $2, 'u', $3, 1, 100, 0, FALSE, 't', 'T', 100, 0, 's', $4)";
+    const LATER: &str = "UPDATE orders SET version = version + 1, status = 'complete',
+        history = history || ',complete@5' WHERE id = $1";
     let lives = [
         ("created@1760000000001", None),
         ("created@1760000000001,awaiting:payment@1760000000002", None),
@@ -168,16 +170,32 @@ async fn orders_from_before_learn_their_moment_from_their_history() {
             Some(17_600_000_000_033),
         ),
     ];
+    let mut ids = Vec::new();
     for (history, _) in lives {
         let (id, version) = (OrderId::new(&clock), history.matches(',').count() as i64);
         let status = history.rsplit(',').next().unwrap().split('@').next().unwrap();
         let write = |tx: db::Tx| async move { tx.execute(OLD, &[&id, &version, &status, &history]).await };
         db.write(write).await.unwrap();
+        ids.push(id);
     }
     assert_eq!(db.migrate(MIGRATIONS).await.unwrap(), MIGRATIONS.len() - 1);
-    let found: Vec<(OrderId, Option<i64>)> = db.all(ORDERS, &[]).await.unwrap();
-    let found: Vec<Option<i64>> = found.into_iter().map(|(_, at)| at).collect();
-    assert_eq!(found, lives.map(|(_, at)| at));
+    let web = Web::new(Config { clock: clock.clone(), ..Config::default() });
+    let orders = Orders::new(db.clone(), web, Settings::default());
+    let found = async || {
+        let found: Vec<(OrderId, Option<i64>)> = db.all(ORDERS, &[]).await.unwrap();
+        found.into_iter().map(|(_, at)| at).collect::<Vec<_>>()
+    };
+    assert_eq!(store::date(&db, 2).await.unwrap(), 2, "a batch at a time");
+    orders.date_sales().await.unwrap();
+    let mut dated = lives.map(|(_, at)| at);
+    assert_eq!(found().await, dated);
+    // A copy of the older version runs on meanwhile.
+    let id = &ids[0];
+    db.write(|tx| async move { tx.execute(LATER, &[id]).await.map(drop) }).await.unwrap();
+    orders.date_sales().await.unwrap();
+    dated[0] = Some(5);
+    assert_eq!(found().await, dated);
+    assert_eq!(store::date(&db, 10).await.unwrap(), 0, "what is dated is left alone");
     let checked = verify::orders_after(&db, None, 10).await.unwrap();
     assert_eq!(checked.iter().filter_map(verify::Checked::fault).collect::<Vec<_>>(), Vec::<String>::new());
 }

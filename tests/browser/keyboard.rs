@@ -162,6 +162,11 @@ async fn from_sign_up_to_the_door_by_keyboard_alone() {
     let door = browser.shows("/admissions/", "Admit one").await;
     typist.follow("form[action$='/redeem'] button").await;
     browser.shows(&door, "Admitted").await;
+    typist.follow("a[href='/door']").await;
+    browser.shows("/door", "Code").await;
+    typist.fill("code", door.strip_prefix("/admissions/").unwrap()).await;
+    typist.enter().await;
+    browser.shows(&door, "Already used").await;
     browser.console_is_quiet(&["/tickets/new", "/signin"]).await;
     browser.close().await;
 }

@@ -158,6 +158,11 @@ async fn orders(gallery: &mut Gallery<'_>, house: &House, ticket: &str, long: &s
     gallery.browser.shows(&door, "Admitted").await;
     gallery.examine("admission-admitted", &[]).await;
     gallery.visit("admission-used", &door).await;
+    gallery.visit("door", "/door").await;
+    gallery.browser.fill("code", "zelda").await;
+    gallery.browser.submit("/door").await;
+    gallery.browser.shows("/door", "No such code").await;
+    gallery.examine("door-unknown", &["/door"]).await;
     gallery.visit("sales", "/sales").await;
     gallery.visit("sales-day", "/sales?period=24h").await;
     gallery.visit("sales-year", "/sales?period=12m").await;

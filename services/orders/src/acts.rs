@@ -3,7 +3,7 @@
 use kernel::{Error, Instant, Kind, OrderId, Result};
 use web::Session;
 
-use crate::model::{Admission, Cause, Order};
+use crate::model::{Admission, Cause, Order, Shown};
 use crate::{Orders, store};
 
 impl Orders {
@@ -65,7 +65,7 @@ impl Orders {
     /// 404 for an unknown code; 401 unless the seller or an operator asks; 409 if it was redeemed before,
     /// with when; 410 if the order was cancelled.
     pub async fn redeem(&self, session: &Session, code: &str) -> Result<(Order, Instant)> {
-        let (id, _) = self.admission(code).await?;
+        let (id, ..) = self.admission(code).await?;
         self.0
             .db
             .write(|tx| async move {
@@ -89,21 +89,25 @@ impl Orders {
             .await
     }
 
-    /// What a code admits to, for the page that redeems it: the order, and when it was redeemed.
+    /// What a code admits to, for the page that redeems it.
     ///
     /// # Errors
     /// 404 for an unknown code; 401 unless the seller, the buyer or an operator asks.
-    pub async fn look_at(&self, session: &Session, code: &str) -> Result<(Order, Option<Instant>)> {
-        let (id, redeemed_at) = self.admission(code).await?;
+    pub async fn look_at(&self, session: &Session, code: &str) -> Result<Shown> {
+        let (id, unit, redeemed_at) = self.admission(code).await?;
         let order = store::read(&self.0.db, id).await?;
         if !session.is_operator() && session.user != order.user_id {
             session.require_owner(order.ticket.seller_id)?;
         }
-        Ok((order, redeemed_at))
+        let starts_at = store::begins(&self.0.db, order.ticket.id).await?;
+        Ok(Shown { order, unit, redeemed_at, starts_at })
     }
 
-    /// Which order a code belongs to, and when it was redeemed.
-    async fn admission(&self, code: &str) -> Result<(OrderId, Option<Instant>)> {
+    /// Which order a code belongs to, which of its units it admits, and when it was redeemed.
+    ///
+    /// # Errors
+    /// 404 for an unknown code.
+    pub(crate) async fn admission(&self, code: &str) -> Result<(OrderId, i64, Option<Instant>)> {
         // Anything may stand in a path; a NUL, say, no database takes.
         let is_code = code.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let known = if is_code { store::admission(&self.0.db, code).await? } else { None };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use db::IdempotencyKey;
@@ -10,6 +10,7 @@ use kernel::{Error, OrderId, Result};
 use web::{Answer, Fields, Paging, PathId, Post, Routes, Session, routes};
 
 use crate::bodies::OrderBody;
+use crate::code::PathCode;
 use crate::model::{Admission, Order};
 use crate::store::Span;
 use crate::views::{OrderView, RedeemedView, SaleView};
@@ -138,7 +139,7 @@ async fn sales(
 async fn redeem(
     State(orders): State<Orders>,
     session: Session,
-    Path(code): Path<String>,
+    PathCode(code): PathCode,
 ) -> web::Result<Response> {
     let (order, at) = orders.redeem(&session, &code).await?;
     let view = RedeemedView { ticket_id: order.ticket.id, title: order.ticket.title, redeemed_at: at };

@@ -6,6 +6,7 @@
 mod acts;
 mod api;
 mod bodies;
+mod code;
 mod events;
 mod jobs;
 pub mod model;

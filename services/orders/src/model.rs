@@ -53,6 +53,19 @@ pub struct Admission {
     pub redeemed_at: Option<Instant>,
 }
 
+/// An admission as it is shown at the door.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// Its order.
+    pub order: Order,
+    /// Which of the order's units it admits, from 0.
+    pub unit: i64,
+    /// When it was used.
+    pub redeemed_at: Option<Instant>,
+    /// When the ticket begins, as orders has heard last.
+    pub starts_at: Option<Instant>,
+}
+
 /// What can happen to an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {

@@ -2,6 +2,7 @@
 //! shows is put into words here and in `templates/`.
 
 mod admission;
+mod door;
 mod export;
 mod list;
 mod order;
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Routes<Orders> {
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/sales", get(sales::show))
         .route("/sales.csv", get(export::show))
+        .route("/door", get(door::show))
         .route("/admissions/{code}", get(admission::show))
         .route("/admissions/{code}/redeem", post(admission::redeem))
 }

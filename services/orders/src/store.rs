@@ -81,7 +81,7 @@ const ADMISSIONS: &str = "SELECT code, redeemed_at FROM admissions WHERE order_i
 const ADMISSIONS_OF_USER: &str = "SELECT a.order_id, a.code, a.redeemed_at
     FROM admissions a JOIN orders o ON o.id = a.order_id
     WHERE o.user_id = $1 AND o.id >= $2 AND o.id <= $3 ORDER BY a.order_id, a.unit LIMIT 20000";
-const ADMISSION: &str = "SELECT order_id, redeemed_at FROM admissions WHERE code = $1";
+const ADMISSION: &str = "SELECT order_id, unit, redeemed_at FROM admissions WHERE code = $1";
 const REDEEM: &str = "UPDATE admissions SET redeemed_at = $2 WHERE code = $1 AND redeemed_at IS NULL";
 
 /// An order as its row holds it.
@@ -336,8 +336,8 @@ pub async fn admissions_in(tx: &Tx, order: OrderId) -> Result<Vec<Admission>> {
     tx.all(ADMISSIONS, &[&order]).await
 }
 
-/// Which order a code belongs to, and when it was redeemed.
-pub async fn admission(db: &Db, code: &str) -> Result<Option<(OrderId, Option<Instant>)>> {
+/// Which order a code belongs to, which of its units it admits, and when it was redeemed.
+pub async fn admission(db: &Db, code: &str) -> Result<Option<(OrderId, i64, Option<Instant>)>> {
     db.optional(ADMISSION, &[&code]).await
 }
 

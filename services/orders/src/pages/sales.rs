@@ -6,11 +6,12 @@ use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use contracts::OrderStatus;
+use kernel::{Kind, Result, UserId};
 use web::{Moment, Page, PageSession, Paging};
 
 use self::picture::Picture;
 use super::{Badge, newest, older};
-use crate::model::{Figures, Sale, TicketFigures};
+use crate::model::{Figures, Period, Sale, TicketFigures};
 use crate::{Orders, store};
 
 /// Tickets that are listed by themselves.
@@ -21,7 +22,9 @@ const TICKETS: i64 = 20;
 #[template(path = "sales.html")]
 pub(super) struct SalesPage {
     pub page: Page,
-    /// What all sales come to; only on the first part of the list.
+    /// Whether this is not the first part of the list.
+    pub further: bool,
+    /// What all sales come to; only on the first part of the list, and only if that can be had.
     pub overview: Option<Overview>,
     pub rows: Vec<Row>,
     pub older: Option<String>,
@@ -102,7 +105,7 @@ impl Overview {
 impl SalesPage {
     pub(super) fn new(page: Page, overview: Option<Overview>, sales: &[Sale]) -> Self {
         let rows = sales.iter().map(|sale| Row::new(&page, sale)).collect();
-        Self { page, overview, rows, older: None, later: false }
+        Self { page, further: false, overview, rows, older: None, later: false }
     }
 }
 
@@ -112,19 +115,49 @@ pub(super) async fn show(
     paging: Paging,
     OriginalUri(uri): OriginalUri,
 ) -> web::Result<Response> {
-    let (db, seller) = (&orders.0.db, session.user);
-    let mut sales = store::sales(db, seller, &newest(&paging)?).await?;
+    let mut sales = store::sales(&orders.0.db, session.user, &newest(&paging)?).await?;
     let older = older("/sales", &paging, &mut sales, |sale| sale.order_id);
     let page = Page::new(&orders.0.web, Some(&session), "My sales", "/sales");
     let query = uri.query().unwrap_or_default();
-    let overview = if paging.after.is_none() {
-        let period = picture::asked(query);
-        let slots = store::sold(db, seller, period, orders.0.web.clock().now()).await?;
-        let (all, tickets) = store::figures(db, seller, TICKETS).await?;
-        Some(Overview::new(&page, &all, &tickets, Picture::new(&page, period, &slots)))
-    } else {
+    let further = paging.after.is_some();
+    // Adding up takes the longer the more was sold, and may take too long. The list never does.
+    let overview = if further || sales.is_empty() {
         None
+    } else {
+        at_hand(orders.overview(&page, session.user, picture::asked(query)).await)?
     };
     let later = query.split('&').any(|pair| pair == "refund=later");
-    Ok(web::html(&SalesPage { older, later, ..SalesPage::new(page, overview, &sales) }))
+    Ok(web::html(&SalesPage { further, older, later, ..SalesPage::new(page, overview, &sales) }))
+}
+
+/// `found`, unless it is only for now that it cannot be had.
+fn at_hand<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Err(error) if error.kind == Kind::Unavailable => {
+            tracing::warn!(error = ?error, "the figures of sales cannot be had");
+            Ok(None)
+        }
+        found => found.map(Some),
+    }
+}
+
+impl Orders {
+    async fn overview(&self, page: &Page, seller: UserId, period: Period) -> Result<Overview> {
+        let slots = store::sold(&self.0.db, seller, period, self.0.web.clock().now()).await?;
+        let (all, tickets) = store::figures(&self.0.db, seller, TICKETS).await?;
+        Ok(Overview::new(page, &all, &tickets, Picture::new(page, period, &slots)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::Error;
+
+    #[test]
+    fn figures_that_cannot_be_had_for_now_are_left_out() {
+        assert!(matches!(at_hand(Ok(1)), Ok(Some(1))));
+        assert!(matches!(at_hand::<i64>(Err(Error::unavailable("too slow"))), Ok(None)));
+        assert!(at_hand::<i64>(Err(Error::internal("broken"))).is_err());
+    }
 }

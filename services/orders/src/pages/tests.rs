@@ -5,13 +5,13 @@ use contracts::{OrderTicket, Role};
 use kernel::{Clock, Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId};
 use web::{Config, Page, Session, Web};
 
-use super::admission::{AdmissionPage, Verdict};
+use super::admission::{AdmissionPage, JUST_NOW};
 use super::list::{OrdersPage, Row};
 use super::order::{Arrival, OrderPage, RefusedPage, Stage, TROUBLES};
 use super::sales::picture::Picture;
 use super::sales::{Overview, SalesPage};
 use super::*;
-use crate::model::{Admission, Figures, Order, Period, Sale, TicketFigures};
+use crate::model::{Admission, Figures, Order, Period, Sale, Shown, TicketFigures};
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
@@ -132,7 +132,7 @@ fn sale(web: &Web, status: OrderStatus, reason: Option<CancelReason>) -> Sale {
 fn sales_page(web: &Web, session: &Session, period: Period, sold: i64, sales: &[Sale]) -> String {
     let page = Page::new(web, Some(session), "My sales", "/sales");
     let takings = Money::from_minor(2000 * sold);
-    let all = Figures { sold, takings, held: 3, refunded: Money::from_minor(700) };
+    let all = Figures { sold, takings, held: 6789, refunded: Money::from_minor(700) };
     let id = TicketId::new(web.clock());
     let ticket = TicketFigures { id, title: HOSTILE.into(), capacity: 9, figures: all };
     let slots = period.filled(web.clock().now(), &[(web.clock().now(), sold, takings)]);
@@ -177,13 +177,31 @@ fn sales_without_rows() {
     let empty = sales_page(&web, &session, Period::Month, 0, &[]);
     assert!(empty.contains("Nothing sold yet") && !empty.contains("sales.csv"), "{empty}");
     let page = || Page::new(&web, Some(&session), "My sales", "/sales");
-    let further = SalesPage::new(page(), None, &[]).render().unwrap();
+    let further = SalesPage { further: true, ..SalesPage::new(page(), None, &[]) }.render().unwrap();
     assert!(further.contains("There are no older sales") && further.contains("Newest sales"), "{further}");
     let sales = [sale(&web, OrderStatus::Complete, None)];
     let older = Some("/sales?after=x".into());
-    let further = SalesPage { older, ..SalesPage::new(page(), None, &sales) }.render().unwrap();
+    let further =
+        SalesPage { further: true, older, ..SalesPage::new(page(), None, &sales) }.render().unwrap();
     assert!(further.contains("Older orders") && further.contains("rel=\"next\""), "{further}");
     assert_harmless(&further);
+    let bare = SalesPage::new(page(), None, &sales).render().unwrap();
+    assert!(
+        bare.contains("The figures cannot be had at the moment.") && bare.contains("Refund it"),
+        "{bare}"
+    );
+}
+
+#[test]
+fn large_counts_are_grouped() {
+    let (web, session) = house();
+    let text = sales_page(&web, &session, Period::Month, 12_345, &[sale(&web, OrderStatus::Created, None)]);
+    assert!(text.contains("<dd>12,345</dd>") && !text.contains(">12345<"), "{text}");
+    assert_eq!(
+        (text.matches("<dd>6,789</dd>").count(), text.matches(">6,789</td>").count()),
+        (1, 1),
+        "{text}"
+    );
 }
 
 #[test]
@@ -225,17 +243,29 @@ fn a_cell_of_the_export_is_no_formula() {
 fn every_verdict_and_a_refusal() {
     let (web, session) = house();
     let order = order(&web, &session, OrderStatus::Complete);
-    for (verdict, word) in [
-        (Verdict::Valid, "Admit one"),
-        (Verdict::Admitted, "Admitted"),
-        (Verdict::Used, "Already used"),
-        (Verdict::Refunded, "Refunded"),
-    ] {
-        let page = AdmissionPage::new(&web, &session, "c0de", &order, verdict, Some(web.clock().now()));
-        let text = page.render().unwrap();
-        assert!(text.contains(word), "{text}");
+    let seller = Session { user: order.ticket.seller_id, ..session };
+    let shown = |status, redeemed_at| {
+        let order = Order { status, ..order.clone() };
+        Shown { order, unit: 1, redeemed_at, starts_at: Some(web.clock().now()) }
+    };
+    let page = |who: &Session, shown: &Shown, redeemed| {
+        let text = AdmissionPage::new(&web, who, "c0de", shown, redeemed).render().unwrap();
+        assert!(text.contains("2 of 2") && text.contains("Thu 9 Oct 2025, 08:53 UTC"), "{text}");
+        assert_eq!(text.contains("href=\"/door\""), who.user == seller.user);
         assert_harmless(&text);
-    }
+        text
+    };
+    let valid = shown(OrderStatus::Complete, None);
+    assert!(page(&seller, &valid, true).contains("Admit one"), "the address admits nobody");
+    assert!(page(&session, &valid, false).contains("Not used yet"));
+    let used = shown(OrderStatus::Complete, Some(web.clock().now()));
+    assert!(page(&seller, &used, true).contains("Admitted"));
+    assert!(page(&seller, &used, false).contains("Already used"));
+    assert!(page(&session, &used, true).contains("Already used"), "for who redeemed it alone");
+    let early = shown(OrderStatus::Complete, Some(web.clock().now() - JUST_NOW));
+    assert!(page(&seller, &early, true).contains("Already used"));
+    let refunded = shown(OrderStatus::Cancelled, Some(web.clock().now()));
+    assert!(page(&seller, &refunded, true).contains("Refunded"));
     let page = Page::new(&web, Some(&session), "Not held", "");
     let refused = RefusedPage { page, messages: vec![HOSTILE.into()], ticket: Some(order.ticket.id) };
     assert_harmless(&refused.render().unwrap());

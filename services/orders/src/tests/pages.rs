@@ -78,7 +78,11 @@ async fn who_is_not_signed_in_is_sent_there_and_strangers_see_nothing() {
     }
     assert_eq!(house.post_form(Some(&stranger), &format!("/orders/{order}/cancel"), "").await.status, 401);
     assert_eq!(house.post_form(Some(&stranger), &format!("/admissions/{code}/redeem"), "").await.status, 401);
-    assert_eq!(house.get(Some(&stranger), "/admissions/unknown").await.status, 404);
+    for code in ["unknown", "%FF", "%00"] {
+        assert_eq!(house.get(Some(&stranger), &format!("/admissions/{code}")).await.status, 404, "{code}");
+        let redeem = format!("/admissions/{code}/redeem");
+        assert_eq!(house.post_form(Some(&stranger), &redeem, "").await.status, 404, "{code}");
+    }
 }
 
 #[tokio::test]
@@ -94,8 +98,13 @@ async fn the_door_admits_once() {
         assert!(house.get(Some(who), &path).await.text.contains(&redeem));
     }
     let admitted = house.post_form(Some(&house.seller), &redeem, "").await;
-    assert_eq!(admitted.status, 200);
-    assert!(admitted.text.contains("verdict--yes"));
+    let led_to = format!("{path}?admitted");
+    assert_eq!((admitted.status, admitted.header("location")), (303, led_to.as_str()));
+    for _ in 0..2 {
+        assert!(house.get(Some(&house.seller), &led_to).await.text.contains("verdict--yes"));
+        house.clock.advance(Duration::from_millis(59_999));
+    }
+    assert!(house.get(Some(&house.seller), &led_to).await.text.contains("Already used"));
     let again = house.post_form(Some(&house.seller), &redeem, "").await;
     assert_eq!(again.status, 409);
     assert!(
@@ -118,6 +127,28 @@ async fn the_door_admits_once() {
     assert_eq!(gone.status, 410);
     assert!(gone.text.contains("Refunded"));
     assert!(house.get(Some(&house.buyer), &page).await.text.contains("on its way back"));
+}
+
+#[tokio::test]
+async fn a_typed_code_leads_to_its_admission() {
+    let house = House::new().await;
+    let (order, _) = house.paid(house.ticket(1).await, 1).await;
+    let code = house.codes(order).await.remove(0);
+    let away = house.get(None, "/door").await;
+    assert_eq!((away.status, away.header("location")), (303, "/signin?next=%2Fdoor"));
+    let empty = house.get(Some(&house.seller), "/door").await;
+    assert!(empty.status == 200 && !empty.text.contains("No such code"), "{}", empty.text);
+    let (head, tail) = code.split_at(9);
+    for typed in [code.clone(), format!("+{}-{tail}%20", head.to_uppercase())] {
+        let found = house.get(Some(&house.seller), &format!("/door?code={typed}")).await;
+        assert_eq!((found.status, found.header("location")), (303, format!("/admissions/{code}").as_str()));
+    }
+    for typed in ["", "unknown", "%22%3E%3Cb%3E", "%FF", "%00", "..%2Forders", "a&code=b"] {
+        let none = house.get(Some(&house.seller), &format!("/door?code={typed}")).await;
+        assert_eq!(none.status, 404, "{typed}");
+        assert!(none.text.contains("No such code") && !none.text.contains("<b>"), "{}", none.text);
+    }
+    assert!(house.get(Some(&house.seller), "/sales").await.text.contains("href=\"/door\""));
 }
 
 #[tokio::test]

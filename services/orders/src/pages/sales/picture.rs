@@ -2,7 +2,7 @@
 //! so everything that is read stands beside it as text.
 
 use kernel::{Instant, Money};
-use web::Page;
+use web::{Page, grouped};
 
 use crate::model::{Period, Slot, calendar};
 
@@ -149,7 +149,7 @@ impl Picture {
         } else {
             vec![
                 panel(("takings", "Taken in"), &takings, &rows, &said, price, price),
-                panel(("sold", "Tickets sold"), &sold, &rows, &said, tickets, |count| count.to_string()),
+                panel(("sold", "Tickets sold"), &sold, &rows, &said, tickets, |count| grouped(count)),
             ]
         };
         Self {
@@ -204,7 +204,7 @@ fn panel(
 }
 
 fn tickets(count: i64) -> String {
-    if count == 1 { "1 ticket".to_owned() } else { format!("{count} tickets") }
+    if count == 1 { "1 ticket".to_owned() } else { format!("{} tickets", grouped(count)) }
 }
 
 /// An amount without its decimals, where they are zeros: scales are short.

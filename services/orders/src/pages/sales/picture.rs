@@ -149,7 +149,7 @@ impl Picture {
         } else {
             vec![
                 panel(("takings", "Taken in"), &takings, &rows, &said, price, price),
-                panel(("sold", "Tickets sold"), &sold, &rows, &said, tickets, |count| grouped(count)),
+                panel(("sold", "Tickets sold"), &sold, &rows, &said, tickets, grouped),
             ]
         };
         Self {

@@ -72,6 +72,9 @@ async fn a_backup_taken_while_it_sells_is_whole() {
     assert!(output.status.success(), "{}", text(&output));
     let again = process.command(&["backup", backup.to_str().unwrap()], "").await;
     assert!(!again.status.success(), "an older backup is not written over");
+    assert!(text(&again).contains("backup.tar exists already: choose another name"), "{}", text(&again));
+    let nowhere = process.command(&["backup", "/nowhere/backup.tar"], "").await;
+    assert!(text(&nowhere).contains("/nowhere/backup.tar: No such file"), "{}", text(&nowhere));
 
     let mut restored = Process::start(BINARY, &[]).await;
     restored.terminate().await;
@@ -127,6 +130,25 @@ async fn the_demo_has_a_seller_who_sold_and_a_buyer_who_is_admitted() {
         orders.as_array().unwrap().iter().map(|order| order["admissions"].as_array().unwrap().len());
     assert_eq!(admissions.sum::<usize>(), 9);
     process.verify().await;
+}
+
+#[test]
+fn the_first_user_makes_an_installation_which_is_said_once() {
+    let home = tempfile::tempdir().unwrap();
+    for (email, is_new) in [("boss@example.com", true), ("ann@example.com", false)] {
+        let password = home.path().join("password");
+        std::fs::write(&password, "a long password\n").unwrap();
+        let output = std::process::Command::new(BINARY)
+            .args(["user", "create", "--email", email])
+            .env("DATA_DIR", "./nodata")
+            .current_dir(home.path())
+            .stdin(std::fs::File::open(&password).unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(told.contains("made a new installation in ./nodata"), is_new, "{told}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! moment, and the signing key where the installation keeps one.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,7 +24,12 @@ fn failed(what: &str) -> impl Fn(std::io::Error) -> Error {
 pub(crate) async fn write(house: &House, file: &Path) -> Result<()> {
     // Made first, so that a backup that cannot be written costs nothing; never over an older one.
     let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
-    let out = made.map_err(failed(&format!("write {}: does it exist?", file.display())))?;
+    let out = made.map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => {
+            Error::conflict(format!("{} exists already: choose another name", file.display()))
+        }
+        _ => Error::unavailable(format!("cannot write {}: {e}", file.display())),
+    })?;
     let written = fill(house, &out).await.and_then(|()| {
         let parent = file.parent().unwrap_or(Path::new("/"));
         out.sync_all()

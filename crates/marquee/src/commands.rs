@@ -99,7 +99,12 @@ async fn carry_out(mut settings: Settings, command: Command) -> Result<ExitCode>
         None => {
             let _lock = if settings.is_embedded() { Some(data_dir::lock(&settings.data)?) } else { None };
             // Servers may be at work on a shared database: only `migrate` and `serve` change its tables.
+            let is_new = settings.is_embedded() && data_dir::is_empty(&settings.data);
             let house = House::open(&settings, settings.is_embedded()).await?;
+            if is_new {
+                // It may have been meant for one that is elsewhere.
+                eprintln!("made a new installation in {}", settings.data.display());
+            }
             control::act(&house, command).await?
         }
     };

@@ -142,6 +142,8 @@ async fn everybody_is_asked_and_what_comes_in_time_is_gathered() {
         let limit = Duration::from_millis(200);
         assert_eq!(one.ask_all("house", bad, limit, 9).await.unwrap(), [format!("{bad} one")]);
     }
+    let all = one.ask_all("house", "how", SOON, 2).await.unwrap();
+    assert_eq!(all.len(), 2, "the question that still waits holds up no other");
     server.pause();
     until("the loss is noticed", async || !one.is_connected()).await;
     assert_eq!(one.ask_all("house", "how", SOON, 9).await.unwrap_err().kind, Kind::Unavailable);

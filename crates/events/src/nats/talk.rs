@@ -14,6 +14,8 @@ use super::{ANSWER, Nats, away};
 
 /// Messages that wait for a slow listener; then the connection waits, and at last the server drops some.
 const WAITING: usize = 1024;
+/// Questions of one topic that are answered at the same time; more wait.
+const AT_ONCE: usize = 16;
 /// Says that an answer is an error, and what it is.
 const FAILED: &str = "Marquee-Failed";
 
@@ -84,7 +86,7 @@ impl Nats {
             .map_err(|e| Error::unavailable("an answer cannot be read").because(e))
     }
 
-    /// Answers what is [asked](Nats::ask) on `topic`, one question after the other, for as long as the connection
+    /// Answers what is [asked](Nats::ask) on `topic`, some questions at a time, for as long as the connection
     /// lives. Where several processes answer, each question goes to one of them. An answer is at most as long as
     /// a message may be, a mebibyte unless the server says otherwise.
     ///
@@ -157,17 +159,19 @@ impl Nats {
     }
 
     /// Answers what a subscription brings, for as long as the connection lives.
-    fn answering<F, Fut>(&self, mut asked: Subscriber, handler: F)
+    fn answering<F, Fut>(&self, asked: Subscriber, handler: F)
     where
         F: Fn(String) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<String>> + Send,
     {
         let client = self.0.client.clone();
         tokio::spawn(self.0.stop.clone().run_until_cancelled_owned(async move {
-            while let Some(question) = asked.next().await {
+            let (client, handler) = (&client, &handler);
+            // One that takes long is no reason for the others to wait.
+            let each = |question: async_nats::Message| async move {
                 let (Some(reply), Ok(text)) = (question.reply, String::from_utf8(question.payload.into()))
                 else {
-                    continue;
+                    return;
                 };
                 let sent = match handler(text).await {
                     Ok(answer) => client.publish(reply, answer.into()).await,
@@ -181,7 +185,8 @@ impl Nats {
                 if let Err(error) = sent {
                     tracing::warn!(%error, "an answer to another process cannot be sent");
                 }
-            }
+            };
+            asked.for_each_concurrent(AT_ONCE, each).await;
         }));
     }
 

@@ -37,7 +37,7 @@ pub use leases::{LEASE, Lease};
 pub use location::Location;
 pub use many::Many;
 pub use migrate::Migration;
-pub use outbox::Recorded;
+pub use outbox::{COUNTED, Recorded};
 pub use postgres::Limits;
 pub use sqlite::snapshot;
 pub use tx::Tx;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::{Event, SessionState};
-use db::{Db, IdempotencyKey, Lane, Location, Migration, Recall, StoredAnswer};
+use db::{COUNTED, Db, IdempotencyKey, Lane, Location, Migration, Recall, StoredAnswer};
 use engines::Home;
 use kernel::{Clock, Error, Instant, Kind, SessionId, UserId};
 
@@ -21,6 +21,21 @@ async fn database(clock: Clock) -> (Home, Db) {
 fn event(clock: &Clock) -> Event {
     let (id, user_id) = (SessionId::new(clock), UserId::new(clock));
     Event::SessionRevoked(SessionState { id, user_id, expires_at: clock.now() })
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_so_far_and_no_farther() {
+    let clock = Clock::manual(Instant::from_millis(1_800_000_000_000));
+    let (_home, db) = database(clock.clone()).await;
+    assert_eq!(db.outbox_lag().await.unwrap(), (0, None));
+    let since = clock.now();
+    let first = &event(&clock);
+    db.write(|tx| async move { tx.emit(first).await }).await.unwrap();
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(db.outbox_lag().await.unwrap(), (1, Some(since)));
+    let events: &Vec<Event> = &(0..=COUNTED).map(|_| event(&clock)).collect();
+    db.write(|tx| async move { tx.emit_all(events).await }).await.unwrap();
+    assert_eq!(db.outbox_lag().await.unwrap(), (COUNTED + 1, Some(since)));
 }
 
 #[tokio::test]

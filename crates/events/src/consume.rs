@@ -10,6 +10,7 @@ use db::{Db, DeadLetter, Recorded, Tx};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use kernel::{Error, Result};
+use tokio::sync::Mutex;
 
 use crate::delivery::Delivery;
 use crate::positions::{Positions, lost};
@@ -41,6 +42,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Subscription {
     db: Db,
     handler: Arc<dyn Handler>,
+    /// Held while dead letters are replayed; clones share it.
+    replaying: Arc<Mutex<()>>,
 }
 
 /// What a replay of dead letters came to.
@@ -55,7 +58,7 @@ pub struct Replayed {
 impl Subscription {
     /// `handler` takes events into `db`.
     pub fn new(db: Db, handler: Arc<dyn Handler>) -> Self {
-        Self { db, handler }
+        Self { db, handler, replaying: Arc::default() }
     }
 
     /// The consumer's name.
@@ -185,11 +188,15 @@ impl Subscription {
         self.db.dead_letters(REPLAY).await
     }
 
-    /// Tries the dead letters again, in order; one that fails again keeps its aggregate parked.
+    /// Tries the dead letters again, in order; one that fails again keeps its aggregate parked. It may be dropped
+    /// halfway: what was not delivered stays parked.
     ///
     /// # Errors
-    /// As the database says.
+    /// `Conflict` if a replay of this subscription or a clone of it is under way. Otherwise as the database says.
     pub async fn replay(&self) -> Result<Replayed> {
+        let Ok(_alone) = self.replaying.try_lock() else {
+            return Err(Error::conflict("it is already under way"));
+        };
         let mut done = 0;
         // Events may be parked behind the ones at work; go round until nothing moves.
         loop {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use common::{House, until};
 use contracts::PaymentState;
 use events::{Bus, Replayed};
+use kernel::Kind;
 
 /// The same tests on each bus.
 macro_rules! on_each_bus {
@@ -82,7 +83,10 @@ async fn what_cannot_be_taken_is_parked_with_what_follows_it_and_blocks_nobody(h
             && letters.iter().any(|l| l.reason.contains("panicked"))
     );
 
-    assert_eq!(house.subscription.replay().await.unwrap(), Replayed { done: 0, left: 6 });
+    let again = house.subscription.clone();
+    let (first, second) = tokio::join!(house.subscription.replay(), again.replay());
+    assert_eq!(first.unwrap(), Replayed { done: 0, left: 6 });
+    assert_eq!(second.unwrap_err().kind, Kind::Conflict, "one at a time, whoever asks");
     house.superstitious.store(false, Ordering::SeqCst);
     assert_eq!(house.subscription.replay().await.unwrap(), Replayed { done: 6, left: 0 });
     assert_eq!(house.heard().await[&bad.id.to_string()], [0, 1, 2]);

@@ -21,6 +21,8 @@ pub(crate) struct Health {
     /// What is not well, a sentence each. They have no figures, so that they change only when something else is
     /// not well.
     pub problems: Vec<String>,
+    /// Whether not all could be asked.
+    deaf: bool,
     /// When it was looked.
     pub at: Instant,
 }
@@ -59,6 +61,8 @@ pub(crate) enum State {
     EventsWait,
     /// It has parked events that it could not take.
     DeadLetters,
+    /// Its database answers, but did not say in time what waits or is parked.
+    Unread,
     /// As it should be.
     Well,
 }
@@ -72,6 +76,7 @@ impl State {
             Self::DatabaseAway => "Database away",
             Self::EventsWait => "Events wait",
             Self::DeadLetters => "Dead letters",
+            Self::Unread => "Not known",
             Self::Well => "Well",
         }
     }
@@ -84,22 +89,28 @@ impl State {
             Self::DatabaseAway => Some(format!("The database of {service} does not answer.")),
             Self::EventsWait => Some(format!("Events of {service} wait to be published.")),
             Self::DeadLetters => Some(format!("There are events that {service} could not take.")),
+            Self::Unread => {
+                Some(format!("The database of {service} did not say in time what waits or is parked."))
+            }
         }
     }
 }
 
 impl Health {
-    /// What `reports` say at `now`; the first one is this process's own.
-    pub(crate) fn of(reports: Vec<Report>, now: Instant) -> Self {
-        let deaf = reports.first().is_none_or(|own| own.bus == BusState::Away);
+    /// What `reports` say at `now`; the first one is this process's own. `hears` is whether others could be heard.
+    pub(crate) fn of(reports: Vec<Report>, hears: bool, now: Instant) -> Self {
+        let away = reports.first().is_none_or(|own| own.bus == BusState::Away);
+        let deaf = away || !hears;
         let services: Vec<_> =
             Service::ALL.into_iter().map(|service| ServiceHealth::of(service, &reports, deaf, now)).collect();
         let mut problems = Vec::new();
-        if deaf {
+        if away {
             problems.push("NATS is away: events wait, and the other processes cannot be asked.".to_owned());
+        } else if deaf {
+            problems.push("This process cannot hear the other processes at the moment.".to_owned());
         }
         problems.extend(services.iter().filter_map(|health| health.state.problem(health.service)));
-        Self { services, processes: reports, problems, at: now }
+        Self { services, processes: reports, problems, deaf, at: now }
     }
 
     /// The verdict.
@@ -123,6 +134,9 @@ impl Health {
         let processes: BTreeSet<_> =
             self.processes.iter().map(|report| (report.process.as_str(), bus_text(report.bus))).collect();
         let mut shape = states.join(", ");
+        if self.deaf {
+            shape.push_str("; deaf");
+        }
         for (process, bus) in processes {
             shape.push_str(&format!("; {} {bus}", process.chars().take(8).collect::<String>()));
         }
@@ -152,6 +166,8 @@ impl ServiceHealth {
             State::EventsWait
         } else if letters.is_some_and(|letters| letters > 0) {
             State::DeadLetters
+        } else if waiting.is_none() || letters.is_none() {
+            State::Unread
         } else {
             State::Well
         };
@@ -230,7 +246,7 @@ pub(crate) mod tests {
     fn of(change: impl FnOnce(&mut Report)) -> Health {
         let mut report = process("a", &Service::ALL);
         change(&mut report);
-        Health::of(vec![report], NOW)
+        Health::of(vec![report], true, NOW)
     }
 
     #[test]
@@ -266,6 +282,16 @@ pub(crate) mod tests {
                 State::DeadLetters,
                 "There are events that orders could not take.",
             ),
+            (
+                orders(|said| said.waiting = None),
+                State::Unread,
+                "The database of orders did not say in time what waits or is parked.",
+            ),
+            (
+                orders(|said| said.letters = None),
+                State::Unread,
+                "The database of orders did not say in time what waits or is parked.",
+            ),
         ] {
             assert_eq!(
                 (health.verdict(), health.problems.as_slice()),
@@ -284,12 +310,12 @@ pub(crate) mod tests {
     fn processes_make_one_house() {
         let ends = [&Service::ALL[..2], &Service::ALL[1..]];
         let mut both = vec![process("a", ends[0]), process("b", ends[1])];
-        let health = Health::of(both.clone(), NOW);
+        let health = Health::of(both.clone(), true, NOW);
         assert_eq!(health.verdict(), "All is well");
         assert_eq!(health.services[1].places, ["box, process a", "box, process b"]);
         // One of two does not reach the database that they share.
         both[1].services[0].ping = None;
-        let health = Health::of(both, NOW);
+        let health = Health::of(both, true, NOW);
         assert_eq!(health.services[1].state, State::DatabaseAway);
         assert_eq!(health.services[1].database, "does not answer 1 of 2 processes");
     }
@@ -297,8 +323,11 @@ pub(crate) mod tests {
     #[test]
     fn who_is_deaf_does_not_claim_to_know() {
         let mut own = process("a", &Service::ALL[..2]);
+        let health = Health::of(vec![own.clone()], false, NOW);
+        assert_eq!(health.services[4].state, State::Unknown);
+        assert_eq!(health.problems, ["This process cannot hear the other processes at the moment."]);
         own.bus = BusState::Away;
-        let health = Health::of(vec![own], NOW);
+        let health = Health::of(vec![own], true, NOW);
         assert_eq!(health.services[4].state, State::Unknown);
         assert_eq!(health.problems, ["NATS is away: events wait, and the other processes cannot be asked."]);
     }

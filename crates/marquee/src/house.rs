@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use web::Web;
 
 use crate::progress::telling;
-use crate::report::Inspector;
+use crate::report::{Inspector, Seen};
 use crate::{
     Service, Settings, data_dir, gateway, neighbours, operations, pages, reference, secrets, telemetry,
 };
@@ -43,6 +43,9 @@ pub struct House {
     expiration: Option<Expiration>,
     payments: Option<Payments>,
     databases: Vec<Db>,
+    /// In the order of the databases.
+    subscriptions: Vec<Subscription>,
+    seen: Seen,
     data: PathBuf,
     bus: Option<Nats>,
     /// This process's own name among its copies.
@@ -87,6 +90,8 @@ impl House {
             expiration: None,
             payments: None,
             databases: Vec::new(),
+            subscriptions: Vec::new(),
+            seen: Seen::default(),
             data: settings.data.clone(),
             bus,
             owner: kernel::random_code(),
@@ -95,6 +100,7 @@ impl House {
         for service in &settings.services {
             house.add(*service, settings, migrate).await?;
         }
+        house.subscriptions = house.subscribe();
         if let Some(accounts) = &house.accounts {
             neighbours::load_revocations(accounts, &house.web).await?;
         }
@@ -178,8 +184,18 @@ impl House {
         self.since
     }
 
+    /// What was last seen of the house.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
     /// Who hears events, in the order of the databases.
-    pub fn subscriptions(&self) -> Vec<Subscription> {
+    pub fn subscriptions(&self) -> &[Subscription] {
+        &self.subscriptions
+    }
+
+    /// Once only: what is under way in a subscription its clones know.
+    fn subscribe(&self) -> Vec<Subscription> {
         let all = [
             self.accounts.as_ref().map(Accounts::subscription),
             self.tickets.as_ref().map(Tickets::subscription),
@@ -220,10 +236,10 @@ impl House {
             }
             None => {
                 self.be_alone().await?;
-                Bus::local(self.subscriptions())
+                Bus::local(self.subscriptions.clone())
             }
         };
-        let subscriptions = self.subscriptions().into_iter();
+        let subscriptions = self.subscriptions.iter().cloned();
         let services = self.databases.iter().zip(subscriptions);
         let services = services.map(|(db, hears)| events::Service::new(db.clone(), Some(hears))).collect();
         events::run(&bus, services, &self.owner, tasks, stop);

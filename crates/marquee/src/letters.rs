@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use events::{Nats, Replayed, Subscription};
 use futures_util::future::join_all;
-use kernel::{Error, Instant, Result};
+use kernel::{Error, Instant, Kind, Result};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::Service;
 use crate::report::{Inspector, json};
@@ -19,6 +20,8 @@ const REASON: usize = 300;
 const ANSWER: Duration = Duration::from_secs(2);
 /// For a delivery. Where it takes longer it goes on, and nobody waits to hear of it.
 const DELIVERY: Duration = Duration::from_secs(20);
+/// For what another process says of a delivery: longer than that one waits for it.
+const DELIVERY_ELSEWHERE: Duration = Duration::from_secs(22);
 
 /// A parked event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +62,9 @@ pub(crate) struct Delivered {
     /// Who did not say in time.
     #[serde(default)]
     pub silent: Vec<String>,
+    /// Where a delivery was under way already.
+    #[serde(default)]
+    pub busy: Vec<String>,
 }
 
 impl Inspector {
@@ -94,17 +100,18 @@ impl Inspector {
         let parts = Service::ALL.map(|service| async move {
             let own = self.subscriptions.iter().find(|own| own.name() == service.name());
             let part = match own {
-                Some(own) => deliver(own).await,
-                None => self.ask(&delivery_of(service.name()), DELIVERY).await,
+                Some(own) => deliver(own, self.web.shutdown()).await,
+                None => self.ask(&delivery_of(service.name()), DELIVERY_ELSEWHERE).await,
             };
             (service, part)
         });
         let mut all = Delivered::default();
         for (service, part) in join_all(parts).await {
             match part {
-                Ok(Delivered { done, left, .. }) => {
+                Ok(Delivered { done, left, busy, .. }) => {
                     all.done += done;
                     all.left += left;
+                    all.busy.extend(busy);
                 }
                 Err(error) => {
                     tracing::warn!(%service, error = ?error, "a delivery of dead letters was not heard of");
@@ -124,10 +131,10 @@ impl Inspector {
                 async move { json(&this.own_letters(place).await?) }
             };
             nats.answer(&letters_of(subscription.name()), letters).await?;
-            let own = subscription.clone();
+            let (own, stop) = (subscription.clone(), self.web.shutdown().clone());
             let delivery = move |_| {
-                let own = own.clone();
-                async move { json(&deliver(&own).await?) }
+                let (own, stop) = (own.clone(), stop.clone());
+                async move { json(&deliver(&own, &stop).await?) }
             };
             nats.answer(&delivery_of(subscription.name()), delivery).await?;
         }
@@ -157,14 +164,22 @@ impl Inspector {
     }
 }
 
-/// Delivers what is parked for one service, on a task of its own: it is not broken off halfway.
-async fn deliver(subscription: &Subscription) -> Result<Delivered> {
-    let subscription = subscription.clone();
-    let work = tokio::spawn(async move { subscription.replay().await });
+/// Delivers what is parked for one service, on a task of its own: it goes on when nobody waits for it any more, and
+/// ends with the process.
+async fn deliver(subscription: &Subscription, stop: &CancellationToken) -> Result<Delivered> {
+    let name = subscription.name();
+    let (subscription, stop) = (subscription.clone(), stop.clone());
+    let work = tokio::spawn(async move { stop.run_until_cancelled(subscription.replay()).await });
     let late = |e| Error::unavailable("the delivery goes on").because(e);
     let lost = |e| Error::internal("the delivery broke off").because(e);
-    let Replayed { done, left } = timeout(DELIVERY, work).await.map_err(late)?.map_err(lost)??;
-    Ok(Delivered { done, left, silent: Vec::new() })
+    match timeout(DELIVERY, work).await.map_err(late)?.map_err(lost)? {
+        Some(Ok(Replayed { done, left })) => Ok(Delivered { done, left, ..Delivered::default() }),
+        Some(Err(error)) if error.kind == Kind::Conflict => {
+            Ok(Delivered { busy: vec![name.to_owned()], ..Delivered::default() })
+        }
+        Some(Err(error)) => Err(error),
+        None => Err(Error::unavailable("the process stops")),
+    }
 }
 
 fn letters_of(service: &str) -> String {

@@ -14,6 +14,7 @@ mod gateway;
 mod health;
 mod house;
 mod letters;
+mod look;
 mod neighbours;
 mod openapi;
 mod operations;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use db::Db;
 use events::{Nats, Subscription};
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
 use kernel::{Error, Instant, Result};
 use payments::Payments;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use web::Web;
 
 use crate::House;
 use crate::health::Health;
+use crate::look::Look;
 
 /// What processes ask each other for their reports by.
 const TOPIC: &str = "house";
@@ -80,6 +81,13 @@ pub(crate) struct ServiceReport {
     pub letters: Option<i64>,
 }
 
+/// What was last seen. Clones are the same one.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    report: Look<Report>,
+    health: Look<Arc<Health>>,
+}
+
 /// What looks after the services of this process for the operators. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Inspector {
@@ -87,6 +95,7 @@ pub(crate) struct Inspector {
     pub(crate) databases: Arc<[Db]>,
     pub(crate) subscriptions: Arc<[Subscription]>,
     pub(crate) bus: Option<Nats>,
+    seen: Seen,
     gateway: Option<GatewayKind>,
     process: String,
     since: Instant,
@@ -104,6 +113,7 @@ impl Inspector {
             databases: house.databases().into(),
             subscriptions: house.subscriptions().into(),
             bus: house.bus().cloned(),
+            seen: house.seen().clone(),
             gateway: house.payments().ok().map(kind),
             process: house.owner().to_owned(),
             since: house.since(),
@@ -124,25 +134,34 @@ impl Inspector {
         self.answer_letters(nats).await
     }
 
-    /// How the whole house is, as far as it can be heard of from here.
-    pub(crate) async fn health(&self) -> Health {
-        let others = async {
-            match &self.bus {
-                Some(nats) => nats.ask_all(TOPIC, "", ANSWERS, PROCESSES).await,
-                None => Ok(Vec::new()),
-            }
-        };
-        let (own, others) = join(self.report(), others).await;
-        let others = others.unwrap_or_default();
-        // One of another version may say it differently.
-        let read = others.iter().filter_map(|text| serde_json::from_str::<Report>(text).ok());
-        let mut reports: Vec<Report> = read.filter(|report| report.process != own.process).collect();
-        reports.insert(0, own);
-        Health::of(reports, self.web.clock().now())
+    /// How the whole house is, as far as it can be heard of from here. All open pages share one look.
+    pub(crate) async fn health(&self) -> Arc<Health> {
+        self.seen.health.share(async { Arc::new(self.look_around().await) }).await
     }
 
-    /// How this process is.
+    async fn look_around(&self) -> Health {
+        let now = || self.web.clock().now();
+        let Some(nats) = &self.bus else { return Health::of(vec![self.report().await], true, now()) };
+        let (own, answers) = join(self.report(), nats.ask_all(TOPIC, "", ANSWERS, PROCESSES)).await;
+        if let Err(error) = &answers {
+            tracing::warn!(error = ?error, "the other processes cannot be asked how they are");
+        }
+        // One of another version may say it differently.
+        let read = |text: String| serde_json::from_str::<Report>(&text).ok();
+        let mut reports: Vec<Report> = answers.unwrap_or_default().into_iter().filter_map(read).collect();
+        // It is asked with the others: where it does not hear itself, it may not hear them either.
+        let hears = reports.iter().any(|report| report.process == own.process);
+        reports.retain(|report| report.process != own.process);
+        reports.insert(0, own);
+        Health::of(reports, hears, now())
+    }
+
+    /// How this process is. All who ask share one look.
     async fn report(&self) -> Report {
+        self.seen.report.share(self.look_here()).await
+    }
+
+    async fn look_here(&self) -> Report {
         let bus = match &self.bus {
             None => BusState::Local,
             Some(nats) if nats.is_connected() => BusState::Connected,
@@ -163,14 +182,12 @@ impl Inspector {
 /// How a service is, as its database says.
 async fn look(db: &Db) -> ServiceReport {
     let begun = tokio::time::Instant::now();
-    let until = begun + LOOK;
-    let ping = tokio::time::timeout_at(until, db.ping()).await.is_ok_and(|answered| answered.is_ok());
-    let ping = ping.then(|| u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
-    let rest = async { join(db.outbox_lag(), db.count_dead_letters()).await };
-    let (lag, letters) = match tokio::time::timeout_at(until, rest).await {
-        Ok((lag, letters)) if ping.is_some() => (lag.ok(), letters.ok()),
-        _ => (None, None),
+    let ping = async {
+        in_time(db.ping()).await?;
+        Some(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX))
     };
+    // Each for itself: a figure that takes long says nothing about the others.
+    let (ping, lag, letters) = join3(ping, in_time(db.outbox_lag()), in_time(db.count_dead_letters())).await;
     ServiceReport {
         service: db.name().to_owned(),
         on_server: db.is_shared(),
@@ -179,6 +196,11 @@ async fn look(db: &Db) -> ServiceReport {
         oldest: lag.and_then(|(_, oldest)| oldest),
         letters,
     }
+}
+
+/// What a database says within [`LOOK`].
+async fn in_time<T>(said: impl Future<Output = Result<T>>) -> Option<T> {
+    tokio::time::timeout(LOOK, said).await.ok()?.ok()
 }
 
 /// The machine's name and this process's number there.

@@ -51,7 +51,7 @@ impl ServiceRow {
     fn new(health: &ServiceHealth) -> Self {
         let class = match health.state {
             Word::Well => "badge--done",
-            Word::EventsWait | Word::DeadLetters => "badge--held",
+            Word::EventsWait | Word::DeadLetters | Word::Unread => "badge--held",
             Word::Unknown => "badge--off",
             Word::Nowhere | Word::DatabaseAway => "badge--bad",
         };
@@ -109,7 +109,7 @@ impl HousePage {
     fn figure(&self, service: &str, name: &str) -> String {
         match self.state.get(&format!("{service}.{name}")) {
             Some(Value::String(text)) => text.clone(),
-            Some(Value::Null) | None => "–".to_owned(),
+            None => "–".to_owned(),
             Some(number) => number.to_string(),
         }
     }
@@ -121,7 +121,7 @@ impl HousePage {
 
 /// What changes while the page is open: the same for the page itself, for its live line and for who asks now
 /// and then.
-fn state_of(health: &Health) -> Map<String, Value> {
+pub(super) fn state_of(health: &Health) -> Map<String, Value> {
     let at = health.at.to_string();
     let seen = at.get(11..19).unwrap_or_default();
     let mut state = Map::new();
@@ -131,11 +131,23 @@ fn state_of(health: &Health) -> Map<String, Value> {
     for one in &health.services {
         let name = one.service.name();
         state.insert(format!("{name}.database"), one.database.clone().into());
-        state.insert(format!("{name}.waiting"), one.waiting.into());
+        state.insert(format!("{name}.waiting"), waiting(one.waiting));
         state.insert(format!("{name}.oldest"), one.oldest.clone().into());
-        state.insert(format!("{name}.letters"), one.letters.into());
+        state.insert(format!("{name}.letters"), figure(one.letters));
     }
     state
+}
+
+/// A figure that is not known is said to be so: an open page keeps what it is told nothing about.
+fn figure(figure: Option<i64>) -> Value {
+    figure.map_or_else(|| "–".into(), Value::from)
+}
+
+fn waiting(counted: Option<i64>) -> Value {
+    match counted {
+        Some(counted) if counted > db::COUNTED => "more than 10,000".into(),
+        counted => figure(counted),
+    }
 }
 
 pub(super) async fn show(
@@ -143,11 +155,11 @@ pub(super) async fn show(
     PageOperator(session): PageOperator,
 ) -> Response {
     let page = Page::new(&inspector.web, Some(&session), "The house", "/house");
-    web::html(&HousePage::new(page, &inspector.health().await))
+    web::html(&HousePage::new(page, inspector.health().await.as_ref()))
 }
 
 pub(super) async fn state(State(inspector): State<Inspector>, _: Operator) -> Json<Map<String, Value>> {
-    Json(state_of(&inspector.health().await))
+    Json(state_of(inspector.health().await.as_ref()))
 }
 
 pub(super) async fn live(State(inspector): State<Inspector>, Operator(session): Operator) -> Response {
@@ -158,7 +170,7 @@ pub(super) async fn live(State(inspector): State<Inspector>, Operator(session): 
             || session.expires_at <= inspector.web.clock().now();
         async move {
             // The page may stay open for longer than the one who opened it is an operator.
-            if over { Err(Error::unauthorized()) } else { Ok(state_of(&inspector.health().await)) }
+            if over { Err(Error::unauthorized()) } else { Ok(state_of(inspector.health().await.as_ref())) }
         }
     })
 }

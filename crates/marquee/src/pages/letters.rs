@@ -35,10 +35,10 @@ struct Row {
 }
 
 /// What a delivery came to, in words.
-struct Told {
+pub(super) struct Told {
     text: String,
     /// What is still to be done about it.
-    advice: Option<String>,
+    pub(super) advice: Option<String>,
 }
 
 /// The same, as the address says it after the delivery.
@@ -48,24 +48,32 @@ pub(super) struct Arrival {
     left: Option<u64>,
     #[serde(default)]
     silent: String,
+    #[serde(default)]
+    busy: String,
 }
 
 impl Arrival {
-    fn told(&self) -> Option<Told> {
+    pub(super) fn told(&self) -> Option<Told> {
         let (done, left) = (self.delivered?, self.left.unwrap_or(0));
-        let known = Service::ALL.map(Service::name);
-        // An address is anybody's text.
-        let silent: Vec<_> =
-            known.into_iter().filter(|name| self.silent.split(',').any(|s| s == *name)).collect();
-        let advice = match (silent.is_empty(), left) {
-            (false, _) => {
-                Some(format!("Nothing was heard of {} in time: look again in a moment.", silent.join(", ")))
+        let advice = match (known(&self.busy), known(&self.silent), left) {
+            (Some(busy), _, _) => {
+                Some(format!("A delivery to {busy} is already under way: look again in a moment."))
             }
-            (true, 0) => None,
-            (true, _) => Some("What is left was refused again, or waits behind what was.".to_owned()),
+            (None, Some(silent), _) => {
+                Some(format!("Nothing was heard of {silent} in time: look again in a moment."))
+            }
+            (None, None, 0) => None,
+            (None, None, _) => Some("What is left was refused again, or waits behind what was.".to_owned()),
         };
         Some(Told { text: format!("{done} delivered, {left} left."), advice })
     }
+}
+
+/// The services among `names`, for an address is anybody's text; `None` if there are none.
+fn known(names: &str) -> Option<String> {
+    let is_named = |service: &&str| names.split(',').any(|name| name == *service);
+    let known: Vec<_> = Service::ALL.map(Service::name).into_iter().filter(is_named).collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 impl From<Letter> for Row {
@@ -99,12 +107,17 @@ pub(super) async fn show(
 }
 
 pub(super) async fn deliver(State(inspector): State<Inspector>, _: PageOperator, _: Form) -> Response {
-    let Delivered { done, left, silent } = inspector.deliver_again().await;
-    let silent = if silent.is_empty() { String::new() } else { format!("&silent={}", silent.join(",")) };
-    see_other(&format!("/house/letters?delivered={done}&left={left}{silent}"))
+    let Delivered { done, left, silent, busy } = inspector.deliver_again().await;
+    let list = |name: &str, services: Vec<String>| match services.as_slice() {
+        [] => String::new(),
+        services => format!("&{name}={}", services.join(",")),
+    };
+    let (silent, busy) = (list("silent", silent), list("busy", busy));
+    see_other(&format!("/house/letters?delivered={done}&left={left}{silent}{busy}"))
 }
 
 #[cfg(test)]
-pub(super) fn arrival(delivered: u64, left: u64, silent: &str) -> Arrival {
-    Arrival { delivered: Some(delivered), left: Some(left), silent: silent.to_owned() }
+pub(super) fn arrival(delivered: u64, left: u64, silent: &str, busy: &str) -> Arrival {
+    let (silent, busy) = (silent.to_owned(), busy.to_owned());
+    Arrival { delivered: Some(delivered), left: Some(left), silent, busy }
 }

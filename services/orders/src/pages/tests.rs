@@ -3,9 +3,10 @@
 use askama::Template as _;
 use contracts::{OrderTicket, Role};
 use kernel::{Clock, Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId};
-use web::{Config, Page, Session, Web};
+use web::{Config, FormView, Page, Session, Web};
 
 use super::admission::{AdmissionPage, JUST_NOW};
+use super::door::DoorPage;
 use super::list::{OrdersPage, Row};
 use super::order::{Arrival, OrderPage, RefusedPage, Stage, TROUBLES};
 use super::sales::picture::Picture;
@@ -269,4 +270,19 @@ fn every_verdict_and_a_refusal() {
     let page = Page::new(&web, Some(&session), "Not held", "");
     let refused = RefusedPage { page, messages: vec![HOSTILE.into()], ticket: Some(order.ticket.id) };
     assert_harmless(&refused.render().unwrap());
+}
+
+#[test]
+fn the_door_says_what_it_does_not_know() {
+    let (web, session) = house();
+    let door = |values| {
+        let page = Page::new(&web, Some(&session), "At the door", "/door");
+        DoorPage { page, values }.render().unwrap()
+    };
+    let first = door(FormView::default());
+    assert!(first.contains("name=\"code\"") && !first.contains("aria-invalid"), "{first}");
+    let unknown = kernel::Error::invalid("No such code").at("code");
+    let again = door(FormView::failed([("code".to_owned(), HOSTILE.to_owned())].into(), &unknown));
+    assert_harmless(&again);
+    assert!(again.contains("No such code") && again.contains("aria-invalid"), "{again}");
 }

@@ -47,6 +47,28 @@ fn event() -> Event {
     Event::SessionRevoked(SessionState { id, user_id, expires_at: clock.now() })
 }
 
+/// A transaction that takes its place in the outbox, says so, and commits when it may.
+fn emit_slowly(
+    db: &Db,
+    event: &Event,
+    emitted: &Arc<Notify>,
+    go_on: &Arc<Notify>,
+) -> tokio::task::JoinHandle<kernel::Result<()>> {
+    let (db, event, emitted, go_on) = (db.clone(), event.clone(), emitted.clone(), go_on.clone());
+    tokio::spawn(async move {
+        db.write(|tx| {
+            let (event, emitted, go_on) = (event.clone(), emitted.clone(), go_on.clone());
+            async move {
+                tx.emit(&event).await?;
+                emitted.notify_one();
+                go_on.notified().await;
+                Ok(())
+            }
+        })
+        .await
+    })
+}
+
 async fn eventually(what: &str, mut look: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !look().await {
@@ -60,21 +82,7 @@ async fn an_event_that_commits_late_is_not_skipped() {
     let Some((_database, db)) = database().await else { return };
     let (emitted, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (early, late) = (event(), event());
-    let slow = {
-        let (db, emitted, go_on, early) = (db.clone(), emitted.clone(), go_on.clone(), early.clone());
-        tokio::spawn(async move {
-            db.write(|tx| {
-                let (emitted, go_on, early) = (emitted.clone(), go_on.clone(), early.clone());
-                async move {
-                    tx.emit(&early).await?;
-                    emitted.notify_one();
-                    go_on.notified().await;
-                    Ok(())
-                }
-            })
-            .await
-        })
-    };
+    let slow = emit_slowly(&db, &early, &emitted, &go_on);
     emitted.notified().await;
     let event = &late;
     db.write(|tx| async move { tx.emit(event).await }).await.unwrap();
@@ -114,21 +122,7 @@ async fn nor_is_one_of_a_transaction_that_began_later() {
         })
     };
     begun.notified().await;
-    let second = {
-        let (db, emitted, go_on, early) = (db.clone(), emitted.clone(), go_on.clone(), early.clone());
-        tokio::spawn(async move {
-            db.write(|tx| {
-                let (emitted, go_on, early) = (emitted.clone(), go_on.clone(), early.clone());
-                async move {
-                    tx.emit(&early).await?;
-                    emitted.notify_one();
-                    go_on.notified().await;
-                    Ok(())
-                }
-            })
-            .await
-        })
-    };
+    let second = emit_slowly(&db, &early, &emitted, &go_on);
     first.await.unwrap().unwrap();
     let mut feed = db.feed("relay").await.unwrap().unwrap();
     let mut seen = Vec::new();

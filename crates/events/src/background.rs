@@ -25,6 +25,18 @@ impl Job {
     {
         Self { name, run: Box::new(move |stop| Box::pin(start(stop))) }
     }
+
+    /// `step` is run as [`every`] does, with no bell to make it sooner.
+    pub fn periodic<F, Fut>(name: &'static str, period: Duration, step: F) -> Self
+    where
+        F: Fn() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        Self::new(name, move |stop| async move {
+            let never = Notify::new();
+            every(name, period, &never, stop, step).await;
+        })
+    }
 }
 
 /// Runs `step` now, then whenever `bell` rings, and at least once in `period`, until `stop`. An error is

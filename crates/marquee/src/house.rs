@@ -1,18 +1,18 @@
 //! The services of one process, open: what runs, what hears what, what is migrated.
 
+use std::future::ready;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use accounts::Accounts;
 use axum::Router;
 use db::{Db, LEASE};
-use events::{Bus, Job, Nats, Subscription, every};
+use events::{Bus, Job, Nats, Subscription};
 use expiration::Expiration;
 use kernel::{Error, Instant, Kind, Result};
 use orders::Orders;
 use payments::Payments;
 use tickets::Tickets;
-use tokio::sync::Notify;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -323,26 +323,21 @@ async fn awake(db: &Db) -> Result<()> {
 
 /// Tells operators who have the house's page open to look again.
 fn look_again(web: Web) -> Job {
-    Job::new("look again", move |stop| async move {
-        let never = Notify::new();
-        every("look again", LOOK_EVERY, &never, stop, async || {
-            web.changes().hear(pages::HEALTH);
-            Ok(())
-        })
-        .await;
+    Job::periodic("look again", LOOK_EVERY, move || {
+        web.changes().hear(pages::HEALTH);
+        ready(Ok(()))
     })
 }
 
 /// Keeps the tables that every database has from growing for ever.
 fn prune(db: Db) -> Job {
-    Job::new("prune", move |stop| async move {
-        let never = Notify::new();
-        every("prune", PRUNE_EVERY, &never, stop, async || {
+    Job::periodic("prune", PRUNE_EVERY, move || {
+        let db = db.clone();
+        async move {
             let now = db.clock().now();
             while db.outbox_prune(now - EVENTS_KEPT).await? == 1000 {}
             while db.prune_answers(now).await? == 1000 {}
             Ok(())
-        })
-        .await;
+        }
     })
 }

@@ -178,11 +178,7 @@ where
                     if first { event.retry(RETRY) } else { event }
                 }
                 Err(e) if e.is_transient() && !first => heartbeat(),
-                Err(e) => {
-                    // Becoming a problem it is logged if it is ours; what is gone is simply over.
-                    let _ = Problem::from(Failure(e));
-                    return None;
-                }
+                Err(e) => return over(e),
             };
             self.spoke = self.looked;
             return Some(event);
@@ -192,6 +188,12 @@ where
     async fn state(&mut self) -> kernel::Result<String> {
         json(&(self.read)().await?)
     }
+}
+
+/// The end of a stream. Becoming a problem the error is logged if it is ours; what is gone is simply over.
+fn over(error: kernel::Error) -> Option<Event> {
+    let _ = Problem::from(Failure(error));
+    None
 }
 
 fn json(state: &impl Serialize) -> kernel::Result<String> {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use ::events::{Job, every};
+use ::events::Job;
 use kernel::Result;
-use tokio::sync::Notify;
 
 use crate::{Accounts, store};
 
@@ -14,9 +13,9 @@ const PERIOD: Duration = Duration::from_secs(3600);
 /// Deletes the rows of sessions that have expired; their tokens are worthless, revoked or not.
 pub(crate) fn prune(accounts: &Accounts) -> Job {
     let accounts = accounts.clone();
-    Job::new("accounts: prune sessions", move |stop| async move {
-        let never = Notify::new();
-        every("accounts: prune sessions", PERIOD, &never, stop, || accounts.prune_sessions()).await;
+    Job::periodic("accounts: prune sessions", PERIOD, move || {
+        let accounts = accounts.clone();
+        async move { accounts.prune_sessions().await }
     })
 }
 

@@ -3,29 +3,8 @@
 
 mod common;
 
-use axum::body::Body;
-use axum::http::{Request, header};
-use common::{House, Reply};
-
-impl House {
-    async fn page(&self, path: &str, token: &str) -> Reply {
-        let request = Request::get(path).header(header::ACCEPT, "text/html");
-        self.send(request.header(header::COOKIE, format!("session={token}")).body(Body::empty()).unwrap())
-            .await
-    }
-
-    async fn submit(&self, path: &str, token: &str, form: &str) -> Reply {
-        let request = Request::post(path)
-            .header(header::ACCEPT, "text/html")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::COOKIE, format!("session={token}"));
-        self.send(request.body(Body::from(form.to_owned())).unwrap()).await
-    }
-}
-
-fn goes_to(reply: &Reply) -> (u16, &str) {
-    (reply.status, reply.headers.get(header::LOCATION).map_or("", |to| to.to_str().unwrap()))
-}
+use axum::http::header;
+use common::{House, goes_to};
 
 #[tokio::test]
 async fn somebody_signs_up_out_and_in_again() {

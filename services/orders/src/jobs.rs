@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use ::events::{Job, every};
+use ::events::Job;
 use kernel::Result;
-use tokio::sync::Notify;
 
 use crate::{Orders, store};
 
@@ -17,9 +16,9 @@ const BATCH: usize = 500;
 /// Dates completed orders, so that sales over time are whole.
 pub(crate) fn date(orders: &Orders) -> Job {
     let orders = orders.clone();
-    Job::new("orders: date sales", move |stop| async move {
-        let never = Notify::new();
-        every("orders: date sales", PERIOD, &never, stop, || orders.date_sales()).await;
+    Job::periodic("orders: date sales", PERIOD, move || {
+        let orders = orders.clone();
+        async move { orders.date_sales().await }
     })
 }
 

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use ::events::{Job, every};
+use ::events::Job;
 use kernel::Result;
-use tokio::sync::Notify;
 
 use crate::{Tickets, store};
 
@@ -17,9 +16,9 @@ const BATCH: usize = 500;
 /// Folds titles, so that they are found.
 pub(crate) fn fold(tickets: &Tickets) -> Job {
     let tickets = tickets.clone();
-    Job::new("tickets: fold titles", move |stop| async move {
-        let never = Notify::new();
-        every("tickets: fold titles", PERIOD, &never, stop, || tickets.fold_titles()).await;
+    Job::periodic("tickets: fold titles", PERIOD, move || {
+        let tickets = tickets.clone();
+        async move { tickets.fold_titles().await }
     })
 }
 

@@ -13,9 +13,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{HEARTBEAT, PACE, RETRY, Watch, answer, heartbeat, json};
-use crate::failure::Failure;
-use crate::problem::Problem;
+use super::{HEARTBEAT, PACE, RETRY, Watch, answer, heartbeat, json, over};
 use crate::web::Web;
 
 /// Sends objects whose members are states by id: those of all `ids` at once, then those that have changed, and
@@ -97,11 +95,7 @@ where
                 Ok(Some(data)) if first => Event::default().data(data).retry(RETRY),
                 Ok(Some(data)) => Event::default().data(data),
                 Err(e) if e.is_transient() && !first => heartbeat(),
-                Err(e) => {
-                    // As in a stream of one thing: it is logged if it is ours.
-                    let _ = Problem::from(Failure(e));
-                    return None;
-                }
+                Err(e) => return over(e),
             };
             self.spoke = self.looked;
             return Some(event);

@@ -164,3 +164,25 @@ impl House {
         self.events().await.iter().filter(|e| matches!(e, Event::SessionRevoked(_))).count()
     }
 }
+
+/// As a browser asks.
+impl House {
+    pub async fn page(&self, path: &str, token: &str) -> Reply {
+        let request = Request::get(path).header(header::ACCEPT, "text/html");
+        self.send(request.header(header::COOKIE, format!("session={token}")).body(Body::empty()).unwrap())
+            .await
+    }
+
+    pub async fn submit(&self, path: &str, token: &str, form: &str) -> Reply {
+        let request = Request::post(path)
+            .header(header::ACCEPT, "text/html")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::COOKIE, format!("session={token}"));
+        self.send(request.body(Body::from(form.to_owned())).unwrap()).await
+    }
+}
+
+/// The status, and where it leads.
+pub fn goes_to(reply: &Reply) -> (u16, &str) {
+    (reply.status, reply.headers.get(header::LOCATION).map_or("", |to| to.to_str().unwrap()))
+}

@@ -9,7 +9,7 @@ use testkit::{Answer, App, Client, Installation, Process, Topology, eventually};
 
 use crate::BINARY;
 
-const SERVICES: [&str; 5] = ["accounts", "tickets", "orders", "expiration", "payments"];
+const SERVICES: [&str; 6] = ["accounts", "tickets", "orders", "expiration", "payments", "counters"];
 
 async fn page(who: &Client, path: &str) -> Answer {
     let request = who.request(reqwest::Method::GET, path).header("accept", "text/html");

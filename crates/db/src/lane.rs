@@ -1,33 +1,57 @@
 //! A lane for hot rows: commands of one kind queue up, one committer applies all that wait in one
 //! transaction, and each caller gets its own answer. A crowd on one row rides in groups and does not
 //! convoy on a lock.
+//!
+//! Whoever is answered well was made durable within [`LONGEST`] of asking. While a database does not keep up with that,
+//! new commands are refused rather than queued.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use kernel::{Error, Kind, Result};
+use metrics::{Counter, Histogram, counter, histogram};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
+use crate::waiting::Waiters;
 use crate::{Db, Tx};
 
 /// Commands that may wait; more are refused with 503.
 const QUEUE: usize = 8_192;
 /// A group that fails after this time has waited for a database that is away.
 const SLOW: Duration = Duration::from_secs(1);
-/// Commands in one transaction.
+/// What one transaction takes: commands, or what they weigh.
 const GROUP: usize = 256;
+/// While somebody has waited for so long, whoever comes is refused.
+const LATE: Duration = Duration::from_secs(3);
+/// Nobody waits longer than this: what is not durable by then is answered with 503, and may become so later.
+const LONGEST: Duration = Duration::from_secs(8);
 
 /// The way in. Clones share the queue; the committer ends with the last of them.
-pub struct Lane<C, R>(mpsc::Sender<Waiting<C, R>>);
+pub struct Lane<C, R> {
+    queue: mpsc::Sender<Waiting<C, R>>,
+    waiters: Arc<Waiters>,
+    full: Counter,
+    late: Counter,
+}
 
-type Waiting<C, R> = (C, oneshot::Sender<Result<R>>);
+struct Waiting<C, R> {
+    command: C,
+    caller: oneshot::Sender<Result<R>>,
+    since: Instant,
+}
 
 impl<C, R> Clone for Lane<C, R> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            queue: self.queue.clone(),
+            waiters: Arc::clone(&self.waiters),
+            full: self.full.clone(),
+            late: self.late.clone(),
+        }
     }
 }
 
@@ -42,74 +66,150 @@ where
     pub fn start<F, Fut>(db: Db, apply: F) -> Self
     where
         F: Fn(Tx, Arc<[C]>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<Result<R>>>> + Send,
+        Fut: Future<Output = Result<Vec<Result<R>>>> + Send + 'static,
     {
-        let (sender, mut queue) = mpsc::channel::<Waiting<C, R>>(QUEUE);
-        tokio::spawn(async move {
-            let mut waiting = Vec::with_capacity(GROUP);
-            while queue.recv_many(&mut waiting, GROUP).await > 0 {
-                // Whoever went away while waiting wants nothing any more.
-                waiting.retain(|(_, caller)| !caller.is_closed());
-                let (commands, callers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
-                let commands: Arc<[C]> = commands.into();
-                let (count, begun) = (callers.len(), Instant::now());
-                let run = AssertUnwindSafe(run(&db, &apply, commands, count)).catch_unwind().await;
-                // A bug in one group must not end the lane.
-                let answers = run.unwrap_or_else(|_| {
-                    (0..count).map(|_| Err(Error::internal("a lane's group panicked"))).collect()
-                });
-                // Whoever queued behind a group that waited for the database in vain would wait as long, one
-                // group after the other, and hears now instead.
-                let away = answers
-                    .iter()
-                    .find_map(|answer| answer.as_ref().err())
-                    .filter(|_| begun.elapsed() > SLOW);
-                if let Some(error) = away.filter(|error| error.kind == Kind::Unavailable).cloned() {
-                    while let Ok((_, caller)) = queue.try_recv() {
-                        let _ = caller.send(Err(error.clone()));
-                    }
-                }
-                for (caller, answer) in callers.into_iter().zip(answers) {
-                    // A caller that went away has no use for its answer.
-                    let _ = caller.send(answer);
-                }
-            }
-        });
-        Self(sender)
+        Self::weighed(db, |_| 1, apply)
+    }
+
+    /// As [`Lane::start`], for commands of which some are as much work as many: `weigh` says as how many.
+    pub fn weighed<F, Fut>(db: Db, weigh: fn(&C) -> usize, apply: F) -> Self
+    where
+        F: Fn(Tx, Arc<[C]>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<Result<R>>>> + Send + 'static,
+    {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let waiters = db.waiters();
+        let refused = |why| counter!("db_lane_refused_total", "db" => db.name(), "why" => why);
+        let lane = Self {
+            queue: sender,
+            waiters: Arc::clone(&waiters),
+            full: refused("full"),
+            late: refused("late"),
+        };
+        let (size, time) =
+            (histogram!("db_lane_size", "db" => db.name()), histogram!("db_lane_seconds", "db" => db.name()));
+        tokio::spawn(Committer { db, weigh, apply, queue, waiters, size, time }.run());
+        lane
     }
 
     /// Queues `command` and waits until its group is durable.
     ///
     /// # Errors
-    /// Its own answer; `Unavailable` if the queue is full or the commit failed.
+    /// Its own answer; `Unavailable` if the queue is full, if those before it have waited for too long already, or if
+    /// it was not durable in time. In the last case it may become so later.
     pub async fn submit(&self, command: C) -> Result<R> {
-        let (answer, answered) = oneshot::channel();
-        self.0.try_send((command, answer)).map_err(|_| Error::unavailable("a lane is full"))?;
+        let since = Instant::now();
+        if self.waiters.oldest(since) > LATE {
+            self.late.increment(1);
+            return Err(Error::unavailable("a lane does not keep up"));
+        }
+        let (caller, answered) = oneshot::channel();
+        let _counted = self.waiters.count();
+        self.queue.try_send(Waiting { command, caller, since }).map_err(|_| {
+            self.full.increment(1);
+            Error::unavailable("a lane is full")
+        })?;
         answered.await.map_err(|_| Error::unavailable("a lane stopped"))?
     }
 }
 
-async fn run<C, R, F, Fut>(db: &Db, apply: &F, commands: Arc<[C]>, count: usize) -> Vec<Result<R>>
+struct Committer<C, R, F> {
+    db: Db,
+    weigh: fn(&C) -> usize,
+    apply: F,
+    queue: mpsc::Receiver<Waiting<C, R>>,
+    waiters: Arc<Waiters>,
+    size: Histogram,
+    time: Histogram,
+}
+
+impl<C, R, F, Fut> Committer<C, R, F>
 where
     F: Fn(Tx, Arc<[C]>) -> Fut,
     Fut: Future<Output = Result<Vec<Result<R>>>>,
 {
-    metrics::histogram!("db_lane_size", "db" => db.name()).record(count as f64);
-    let whole = db
-        .write(|tx| {
-            let running = apply(tx, Arc::clone(&commands));
-            async move {
-                let answers = running.await?;
-                if answers.len() == count {
-                    Ok(answers)
-                } else {
-                    Err(Error::internal("a lane lost an answer"))
-                }
+    async fn run(mut self) {
+        while let Some(first) = self.queue.recv().await {
+            let since = first.since;
+            self.waiters.begin(since);
+            let (commands, callers) = self.gather(first);
+            if !commands.is_empty() {
+                self.commit(commands, callers, since + LONGEST).await;
             }
-        })
-        .await;
-    match whole {
-        Ok(answers) => answers,
-        Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
+            self.waiters.end();
+        }
     }
+
+    /// Those that wait behind `first`, as many as fit into a group.
+    fn gather(&mut self, first: Waiting<C, R>) -> (Vec<C>, Vec<oneshot::Sender<Result<R>>>) {
+        let (mut commands, mut callers, mut weight) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(Waiting { command, caller, .. }) = next {
+            // Whoever went away while waiting wants nothing any more.
+            if !caller.is_closed() {
+                weight += (self.weigh)(&command);
+                commands.push(command);
+                callers.push(caller);
+            }
+            next = if weight < GROUP { self.queue.try_recv().ok() } else { None };
+        }
+        (commands, callers)
+    }
+
+    async fn commit(
+        &mut self,
+        commands: Vec<C>,
+        callers: Vec<oneshot::Sender<Result<R>>>,
+        deadline: Instant,
+    ) {
+        let (count, begun) = (callers.len(), Instant::now());
+        self.size.record(count as f64);
+        let run = AssertUnwindSafe(self.transact(commands.into(), count)).catch_unwind();
+        let answers = match timeout_at(deadline, run).await {
+            Ok(Ok(answers)) => answers,
+            // A bug in one group must not end the lane.
+            Ok(Err(_)) => all(count, &Error::internal("a lane's group panicked")),
+            Err(_) => all(count, &Error::unavailable("a lane's group was not durable in time")),
+        };
+        self.time.record(begun.elapsed());
+        // Whoever queued behind a group that waited for the database in vain would wait as long, one
+        // group after the other, and hears now instead.
+        let away = answers
+            .iter()
+            .find_map(|answer| answer.as_ref().err())
+            .filter(|error| begun.elapsed() > SLOW && error.kind == Kind::Unavailable)
+            .cloned();
+        if let Some(error) = away {
+            while let Ok(Waiting { caller, .. }) = self.queue.try_recv() {
+                let _ = caller.send(Err(error.clone()));
+            }
+        }
+        for (caller, answer) in callers.into_iter().zip(answers) {
+            // A caller that went away has no use for its answer.
+            let _ = caller.send(answer);
+        }
+    }
+
+    async fn transact(&self, commands: Arc<[C]>, count: usize) -> Vec<Result<R>> {
+        let whole = self
+            .db
+            .write(|tx| {
+                let running = (self.apply)(tx, Arc::clone(&commands));
+                async move {
+                    let answers = running.await?;
+                    if answers.len() == count {
+                        Ok(answers)
+                    } else {
+                        Err(Error::internal("a lane lost an answer"))
+                    }
+                }
+            })
+            .await;
+        whole.unwrap_or_else(|error| all(count, &error))
+    }
+}
+
+/// One error for everybody.
+fn all<R>(count: usize, error: &Error) -> Vec<Result<R>> {
+    (0..count).map(|_| Err(error.clone())).collect()
 }

@@ -21,13 +21,17 @@ mod sqlite;
 mod statements;
 mod tx;
 mod value;
+mod waiting;
 
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kernel::{Clock, Result};
 use tokio::sync::Notify;
+use tokio::time::Instant;
+use waiting::Waiters;
 
 pub use dead_letters::DeadLetter;
 pub use feed::Feed;
@@ -62,6 +66,8 @@ struct Shared {
     is_shared: bool,
     /// Rung after a commit that put something into the outbox.
     outbox: Arc<Notify>,
+    /// Those who wait in its lanes.
+    waiters: Mutex<Vec<Arc<Waiters>>>,
 }
 
 impl Db {
@@ -85,7 +91,16 @@ impl Db {
 
     fn on(engine: Engine, name: &'static str, clock: Clock) -> Self {
         let is_shared = matches!(engine, Engine::Postgres(_));
-        Self { engine, shared: Arc::new(Shared { name, clock, is_shared, outbox: Arc::default() }) }
+        Self {
+            engine,
+            shared: Arc::new(Shared {
+                name,
+                clock,
+                is_shared,
+                outbox: Arc::default(),
+                waiters: Mutex::default(),
+            }),
+        }
     }
 
     /// Opens the database at `location`; see [`Db::open_sqlite`].
@@ -165,6 +180,28 @@ impl Db {
             Engine::Sqlite(sqlite) => sqlite.all(sql, params).await,
             Engine::Postgres(postgres) => postgres.all(sql, params).await,
         }
+    }
+
+    /// How long the oldest of those has waited who wait in a lane of this database; nothing if nobody does.
+    pub fn oldest_waiting(&self) -> Duration {
+        let now = Instant::now();
+        self.lanes().iter().map(|lane| lane.oldest(now)).max().unwrap_or_default()
+    }
+
+    /// How many wait in its lanes.
+    pub fn waiting(&self) -> usize {
+        self.lanes().iter().map(|lane| lane.len()).sum()
+    }
+
+    /// The callers of one more lane.
+    fn waiters(&self) -> Arc<Waiters> {
+        let waiters = Arc::new(Waiters::new());
+        self.lanes().push(Arc::clone(&waiters));
+        waiters
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Arc<Waiters>>> {
+        self.shared.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the engine answers.

@@ -10,7 +10,7 @@ use kernel::{Error, Result};
 use crate::{Db, FromRow, Param, Tx, statements};
 
 /// Rows of the largest statement.
-const LARGEST: usize = 64;
+const LARGEST: usize = 256;
 /// 1, 2, 4 … [`LARGEST`].
 const SIZES: usize = LARGEST.ilog2() as usize + 1;
 
@@ -134,11 +134,11 @@ mod tests {
     #[test]
     fn rows_are_cut_into_powers_of_two_and_numbered_through() {
         let n = 1i64;
-        let params: Vec<&dyn Param> = vec![&n; 2 * 71];
+        let params: Vec<&dyn Param> = vec![&n; 2 * 327];
         let pieces = PAIRS.pieces(&params).unwrap();
-        assert_eq!(pieces.iter().map(|(_, piece)| piece.len() / 2).collect::<Vec<_>>(), [64, 4, 2, 1]);
+        assert_eq!(pieces.iter().map(|(_, piece)| piece.len() / 2).collect::<Vec<_>>(), [256, 64, 4, 2, 1]);
         assert_eq!(
-            pieces[2].0,
+            pieces[3].0,
             "INSERT INTO t (a, b, c) VALUES ($1, 'x', $2), ($3, 'x', $4) ON CONFLICT DO NOTHING"
         );
         assert!(PAIRS.pieces(&params[..3]).is_err());

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use accounts::Accounts;
+use counters::Counters;
 use db::Migration;
 use kernel::{Error, Result};
 use orders::Orders;
@@ -24,12 +25,14 @@ pub enum Service {
     Expiration,
     /// Money.
     Payments,
+    /// Durable increments.
+    Counters,
 }
 
 impl Service {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 5] =
-        [Self::Accounts, Self::Tickets, Self::Orders, Self::Expiration, Self::Payments];
+    pub const ALL: [Self; 6] =
+        [Self::Accounts, Self::Tickets, Self::Orders, Self::Expiration, Self::Payments, Self::Counters];
 
     /// Its name: of its database, on the command line, in metrics.
     pub fn name(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Service {
             Self::Orders => "orders",
             Self::Expiration => "expiration",
             Self::Payments => "payments",
+            Self::Counters => "counters",
         }
     }
 
@@ -64,6 +68,7 @@ impl Service {
             Self::Orders => orders::MIGRATIONS,
             Self::Expiration => expiration::MIGRATIONS,
             Self::Payments => payments::MIGRATIONS,
+            Self::Counters => counters::MIGRATIONS,
         }
     }
 
@@ -75,6 +80,7 @@ impl Service {
             Self::Orders => Orders::paths(),
             Self::Expiration => Vec::new(),
             Self::Payments => Payments::paths(),
+            Self::Counters => Counters::paths(),
         }
     }
 
@@ -86,6 +92,7 @@ impl Service {
             Self::Orders => Orders::documentation(),
             Self::Expiration => Documentation::default(),
             Self::Payments => Payments::documentation(),
+            Self::Counters => Counters::documentation(),
         }
     }
 }

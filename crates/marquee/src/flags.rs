@@ -24,6 +24,8 @@ pub(crate) struct Flags {
     #[command(flatten)]
     sale: Sale,
     #[command(flatten)]
+    counting: Counting,
+    #[command(flatten)]
     bus: BusFlags,
     #[command(flatten)]
     limits: SignLimits,
@@ -90,6 +92,16 @@ struct Keeping {
         hide_short_help = true
     )]
     payments_database_url: Option<String>,
+    /// PostgreSQL for counters alone
+    #[arg(
+        long,
+        env = "COUNTERS_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    counters_database_url: Option<String>,
     /// Connections to PostgreSQL that each service of this process keeps at most; the test gateway's ledger
     /// counts as one more. Together they must stay below the server's max_connections
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 4, global = true, value_name = "N",
@@ -149,6 +161,14 @@ struct Sale {
     /// STRIPE_WEBHOOK_SECRET in the environment
     #[arg(long, env = "PAYMENTS_URL", default_value = gateway::TEST, global = true, value_name = "URL")]
     payments_url: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Counting")]
+struct Counting {
+    /// Let anybody count, without a session: for trying the counters with curl
+    #[arg(long, env = "OPEN_COUNTERS", global = true, hide_short_help = true)]
+    open_counters: bool,
 }
 
 #[derive(Debug, Args)]
@@ -217,7 +237,7 @@ impl Flags {
     /// # Errors
     /// `Invalid` for a secret's file that cannot be read.
     pub(crate) fn settings(self) -> Result<Settings> {
-        let Self { keeping, serving, tls, sale, bus, limits } = self;
+        let Self { keeping, serving, tls, sale, counting, bus, limits } = self;
         Ok(Settings {
             services: Service::ALL.to_vec(),
             data: keeping.data.clone(),
@@ -237,6 +257,7 @@ impl Flags {
             currency: sale.currency,
             payments_url: sale.payments_url,
             demo: sale.demo,
+            counters: counters::Settings { open: counting.open_counters },
             limits: accounts::Limits {
                 failures_per_account: limits.signin_limit_account,
                 failures_per_address: limits.signin_limit_address,
@@ -268,6 +289,7 @@ impl Keeping {
             (Service::Orders, self.orders_database_url),
             (Service::Expiration, self.expiration_database_url),
             (Service::Payments, self.payments_database_url),
+            (Service::Counters, self.counters_database_url),
         ];
         let mut own = BTreeMap::new();
         for (service, url) in given {

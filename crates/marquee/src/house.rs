@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use accounts::Accounts;
 use axum::Router;
+use counters::Counters;
 use db::{Db, LEASE};
 use events::{Bus, Job, Nats, Subscription};
 use expiration::Expiration;
@@ -42,6 +43,7 @@ pub struct House {
     orders: Option<Orders>,
     expiration: Option<Expiration>,
     payments: Option<Payments>,
+    counters: Option<Counters>,
     databases: Vec<Db>,
     /// In the order of the databases.
     subscriptions: Vec<Subscription>,
@@ -89,6 +91,7 @@ impl House {
             orders: None,
             expiration: None,
             payments: None,
+            counters: None,
             databases: Vec::new(),
             subscriptions: Vec::new(),
             seen: Seen::default(),
@@ -122,6 +125,7 @@ impl House {
                 let gateway = gateway::open(settings, migrate).await?;
                 self.payments = Some(Payments::new(own, web, gateway, payments::Settings::default()));
             }
+            Service::Counters => self.counters = Some(Counters::new(own, settings.counters.clone())),
         }
         self.databases.push(db);
         Ok(())
@@ -157,6 +161,11 @@ impl House {
     /// `Invalid` if it is in another process.
     pub fn payments(&self) -> Result<&Payments> {
         self.payments.as_ref().ok_or_else(|| elsewhere(Service::Payments))
+    }
+
+    /// Durable increments.
+    pub(crate) fn counters(&self) -> Option<&Counters> {
+        self.counters.as_ref()
     }
 
     /// Where everything is kept that has no server.
@@ -202,6 +211,7 @@ impl House {
             self.orders.as_ref().map(Orders::subscription),
             self.expiration.as_ref().map(Expiration::subscription),
             self.payments.as_ref().map(Payments::subscription),
+            self.counters.as_ref().map(Counters::subscription),
         ];
         all.into_iter().flatten().collect()
     }
@@ -216,6 +226,7 @@ impl House {
             self.tickets.as_ref().map(Tickets::routes),
             self.orders.as_ref().map(Orders::routes),
             self.payments.as_ref().map(Payments::routes),
+            self.counters.as_ref().map(Counters::routes),
         ];
         let pages = pages::routes(Inspector::new(self)).merge(reference::routes(&self.web));
         let own = Router::new().merge(operations::routes(self)?).merge(pages).merge(web::assets());

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
+use counters::Counters;
 use db::Db;
 use events::Nats;
 use kernel::{Error, Result};
@@ -18,6 +19,7 @@ use crate::{House, openapi, telemetry};
 struct Operations {
     databases: std::sync::Arc<[Db]>,
     bus: Option<Nats>,
+    counters: Option<Counters>,
     web: Web,
     metrics: PrometheusHandle,
 }
@@ -27,6 +29,7 @@ pub(crate) fn routes(house: &House) -> Result<Router> {
     let state = Operations {
         databases: house.databases().into(),
         bus: house.bus().cloned(),
+        counters: house.counters().cloned(),
         web: house.web.clone(),
         metrics: telemetry::metrics()?,
     };
@@ -136,7 +139,12 @@ async fn ready(State(operations): State<Operations>) -> web::Result<Json<Readine
                example = "dead_letters{service=\"orders\"} 0\n")),
 )]
 async fn metrics(State(operations): State<Operations>) -> web::Result<Response> {
+    if let Some(counters) = &operations.counters {
+        counters.gauge();
+    }
     for db in operations.databases.iter() {
+        metrics::gauge!("db_lane_waiting", "db" => db.name()).set(db.waiting() as f64);
+        metrics::gauge!("db_lane_oldest_seconds", "db" => db.name()).set(db.oldest_waiting().as_secs_f64());
         let up = gauge(db).await;
         if let Err(error) = &up {
             // The metrics of an outage are the ones that are wanted most.

@@ -33,6 +33,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Holds.
     pub orders: orders::Settings,
+    /// Who may count.
+    pub counters: counters::Settings,
     /// Sign-ins and sign-ups.
     pub limits: accounts::Limits,
     /// ISO 4217, lower case.
@@ -66,6 +68,7 @@ impl Settings {
             jwt_key: None,
             listen: ([127, 0, 0, 1], 0).into(),
             orders: orders::Settings::default(),
+            counters: counters::Settings::default(),
             limits: accounts::Limits::default(),
             currency: "usd".into(),
             payments_url: gateway::TEST.into(),

@@ -9,7 +9,7 @@ use crate::{Client, Process, eventually};
 /// Signs the sessions of processes that share users.
 const JWT_KEY: &str = "a key that all processes of a test share";
 /// The services that a process is given alone, where each has one.
-const SERVICES: [&str; 5] = ["accounts", "tickets", "orders", "expiration", "payments"];
+const SERVICES: [&str; 6] = ["accounts", "tickets", "orders", "expiration", "payments", "counters"];
 
 /// How a house is spread over processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

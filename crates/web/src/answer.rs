@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use db::StoredAnswer;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -39,9 +40,25 @@ impl Answer {
         }
     }
 
+    /// What `error` answers.
+    pub fn failure(error: &kernel::Error) -> Self {
+        Self::problem(&Problem::of(error))
+    }
+
     /// The answer that `problem` gives.
     pub(crate) fn problem(problem: &Problem) -> Self {
         Self { status: problem.status(), body: problem.to_json() }
+    }
+}
+
+impl TryFrom<StoredAnswer> for Answer {
+    type Error = kernel::Error;
+
+    /// Fails if the status is none.
+    fn try_from(StoredAnswer { status, body }: StoredAnswer) -> kernel::Result<Self> {
+        let status = StatusCode::from_u16(status)
+            .map_err(|e| kernel::Error::internal("a stored answer without a status").because(e))?;
+        Ok(Self { status, body })
     }
 }
 

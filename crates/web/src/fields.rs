@@ -117,6 +117,11 @@ impl Fields {
         self.noted(field, message, text)
     }
 
+    /// A required whole number of 64 bits: in JSON `1`, or its decimal digits as text, `"1"`; never `1.0`.
+    pub fn whole(&mut self, field: &'static str, message: &'static str) -> Option<i64> {
+        self.required(field, message, |input| input.text().map_or_else(|| input.integer(), decimal))
+    }
+
     /// A required price: more than 0, at most [`MAX_PRICE`], with at most two decimals.
     pub fn price(&mut self, field: &'static str) -> Option<Money> {
         let Some(input) = self.get(field) else { return self.noted(field, TOO_CHEAP, None) };

@@ -3,19 +3,20 @@
 //! A second request waits here while the first is at work in this process; one in another process is
 //! seen in the database, before the act or by the act itself, and waited for by looking again. An act that
 //! stores its answer in the transaction of its effect (it is given the key for that) is safe against a
-//! crash between the two as well.
+//! crash between the two as well. One that does so for many requests at a time, as a lane does, looks its keys up
+//! there too ([`Once::within`]), so that a key costs no transaction of its own.
 
 use std::fmt;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::time::Duration;
 
-use axum::extract::{FromRequest, OriginalUri, Request};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use db::{Db, IdempotencyKey, Recall, StoredAnswer};
-use kernel::{Error, Kind};
+use kernel::{Error, Kind, UserId};
 use sha2::{Digest, Sha256};
 
 use crate::answer::Answer;
@@ -26,13 +27,35 @@ use crate::fields::Fields;
 use crate::json::JsonType;
 use crate::problem::Problem;
 use crate::session::Session;
+use crate::turns::Turn;
 use crate::web::Web;
 
 /// A JSON body like [`crate::Json`], together with the request's idempotency key.
 pub struct Post {
-    web: Web,
     fields: Fields,
+    once: Once,
+}
+
+/// The request's idempotency key, if it has one, for a body that the handler reads by itself.
+pub struct KeyHeader {
+    web: Web,
+    path: String,
+    key: Option<String>,
+}
+
+/// A request that acts once if it has an idempotency key.
+pub struct Once {
+    web: Web,
     key: Option<Key>,
+}
+
+/// What an act answers that looks up and keeps its keys by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// It has acted, and kept this answer under the key, if there was one.
+    New(Answer),
+    /// The key was answered before.
+    Before(StoredAnswer),
 }
 
 struct Key {
@@ -64,13 +87,39 @@ impl<S: Send + Sync> FromRequest<S> for Post {
 
     async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Problem> {
         let media_type = JsonType::of(request.headers())?;
-        let web = Context::of(request.extensions())?.web().clone();
         let (parts, body) = request.into_parts();
-        let key = key_of(&parts)?;
-        let path = path_of(&parts).to_owned();
+        let key = KeyHeader::of(&parts)?;
         let RawBody(body) = RawBody::from_request(Request::from_parts(parts, body), state).await?;
-        let key = key.map(|key| Key { key, fingerprint: fingerprint(&path, &body) });
-        Ok(Self { web, fields: media_type.parse(&body)?, key })
+        Ok(Self { fields: media_type.parse(&body)?, once: key.over(&body) })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyHeader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> std::result::Result<Self, Problem> {
+        Self::of(parts)
+    }
+}
+
+impl KeyHeader {
+    fn of(parts: &Parts) -> std::result::Result<Self, Problem> {
+        let web = Context::of(&parts.extensions)?.web().clone();
+        let key = key_of(parts)?;
+        // Only a key needs to know what it belongs to.
+        let path = if key.is_some() { path_of(parts).to_owned() } else { String::new() };
+        Ok(Self { web, path, key })
+    }
+
+    /// Whether the request has a key.
+    pub fn is_given(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// The request with its body.
+    pub fn over(self, body: &[u8]) -> Once {
+        let Self { web, path, key } = self;
+        Once { web, key: key.map(|key| Key { key, fingerprint: fingerprint(&path, body) }) }
     }
 }
 
@@ -103,12 +152,15 @@ fn fingerprint(path: &str, body: &[u8]) -> String {
 }
 
 impl Post {
-    /// Runs `act` at most once per user, `route` (`POST /api/orders`) and key, and keeps its answer, or
-    /// its error's, unless the same request may fare better the next time. Without a key it just runs.
+    /// The members of the body, and the request to act on once.
+    pub fn into_parts(self) -> (Fields, Once) {
+        (self.fields, self.once)
+    }
+
+    /// As [`Once::around`], for an act that takes the body.
     ///
     /// # Errors
-    /// Those of `act`; `KeyReused` if the key came with another body; `Unavailable` if the first request
-    /// does not come to an end.
+    /// As there.
     pub async fn once<F, Fut>(
         self,
         db: &Db,
@@ -120,16 +172,36 @@ impl Post {
         F: FnOnce(Fields, Option<IdempotencyKey>) -> Fut,
         Fut: Future<Output = kernel::Result<Answer>>,
     {
-        let Self { web, fields, key } = self;
-        let Some(Key { key, fingerprint }) = key else {
-            return Ok(act(fields, None).await?.into_response());
+        let Self { fields, once } = self;
+        once.around(db, session, route, |key| act(fields, key)).await
+    }
+}
+
+impl Once {
+    /// Runs `act` at most once per user, `route` (`POST /api/orders`) and key, and keeps its answer, or
+    /// its error's, unless the same request may fare better the next time. Without a key it just runs.
+    ///
+    /// # Errors
+    /// Those of `act`; `KeyReused` if the key came with another body; `Unavailable` if the first request
+    /// does not come to an end.
+    pub async fn around<F, Fut>(
+        self,
+        db: &Db,
+        session: &Session,
+        route: &'static str,
+        act: F,
+    ) -> Result<Response>
+    where
+        F: FnOnce(Option<IdempotencyKey>) -> Fut,
+        Fut: Future<Output = kernel::Result<Answer>>,
+    {
+        let Some((key, _turn)) = self.turn(Some(session.user), route).await else {
+            return Ok(act(None).await?.into_response());
         };
-        let key = IdempotencyKey { scope: format!("{} {route}", session.user), key, fingerprint };
-        let _turn = web.turns().take(format!("{} {}", key.scope, key.key)).await;
         if let Some(stored) = recall(db, &key).await? {
             return Ok(replay(stored));
         }
-        let outcome = act(fields, Some(key.clone())).await;
+        let outcome = act(Some(key.clone())).await;
         if let Err(error) = &outcome
             && let Some(stored) = overtaken(db, &key, error).await?
         {
@@ -137,17 +209,68 @@ impl Post {
         }
         let answer = match &outcome {
             Ok(answer) => answer.clone(),
-            Err(error) => Answer::problem(&Problem::of(error)),
+            Err(error) => Answer::failure(error),
         };
-        if is_kept(answer.status) {
-            let stored = StoredAnswer { status: answer.status.as_u16(), body: answer.body };
-            if let Err(e) = db.remember(&key, &stored).await {
-                // What was done is done. Only a repetition would notice, and an act that must not be
-                // repeated has stored its answer itself.
-                tracing::warn!(error = %e, route, "an answer could not be kept under its idempotency key");
+        keep(db, &key, route, answer).await;
+        Ok(outcome.map_err(Failure)?.into_response())
+    }
+
+    /// As [`Once::around`], for an act that looks its key up and keeps its answer in its own transaction. `user` is
+    /// `None` where anybody may act: all of them share their keys then.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn within<F, Fut>(
+        self,
+        db: &Db,
+        user: Option<UserId>,
+        route: &'static str,
+        act: F,
+    ) -> Result<Response>
+    where
+        F: FnOnce(Option<IdempotencyKey>) -> Fut,
+        Fut: Future<Output = kernel::Result<Kept>>,
+    {
+        let turn = self.turn(user, route).await;
+        let key = turn.as_ref().map(|(key, _)| key);
+        match (act(key.cloned()).await, key) {
+            (Ok(Kept::New(answer)), _) => Ok(answer.into_response()),
+            (Ok(Kept::Before(stored)), _) => Ok(replay(stored)),
+            (Err(error), None) => Err(Failure(error)),
+            // It did not come so far as to look at its key.
+            (Err(error), Some(key)) => {
+                if error.is_transient() {
+                    return Err(Failure(error));
+                }
+                if let Some(stored) = recall(db, key).await? {
+                    return Ok(replay(stored));
+                }
+                keep(db, key, route, Answer::failure(&error)).await;
+                Err(Failure(error))
             }
         }
-        Ok(outcome.map_err(Failure)?.into_response())
+    }
+
+    /// The key, and its turn: nobody else in this process is at work on it.
+    async fn turn(self, user: Option<UserId>, route: &'static str) -> Option<(IdempotencyKey, Turn)> {
+        let Key { key, fingerprint } = self.key?;
+        let user = user.map_or_else(|| "anybody".to_owned(), |user| user.to_string());
+        let key = IdempotencyKey { scope: format!("{user} {route}"), key, fingerprint };
+        let turn = self.web.turns().take(format!("{} {}", key.scope, key.key)).await;
+        Some((key, turn))
+    }
+}
+
+/// Keeps an answer that would be the same the next time.
+async fn keep(db: &Db, key: &IdempotencyKey, route: &'static str, answer: Answer) {
+    if !is_kept(answer.status) {
+        return;
+    }
+    let stored = StoredAnswer { status: answer.status.as_u16(), body: answer.body };
+    if let Err(e) = db.remember(key, &stored).await {
+        // What was done is done. Only a repetition would notice, and an act that must not be
+        // repeated has stored its answer itself.
+        tracing::warn!(error = %e, route, "an answer could not be kept under its idempotency key");
     }
 }
 

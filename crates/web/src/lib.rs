@@ -49,7 +49,7 @@ pub use context::Unhurried;
 pub use failure::{Failure, Result};
 pub use fields::Fields;
 pub use form_view::FormView;
-pub use idempotency::{FirstAtWork, Post};
+pub use idempotency::{FirstAtWork, Kept, KeyHeader, Once, Post};
 pub use json::{Form, Json};
 pub use limit::Limiter;
 pub use live::{Changes, live, live_many};

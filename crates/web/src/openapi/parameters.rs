@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Required, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::idempotency::Post;
+use crate::idempotency::{KeyHeader, Post};
 use crate::paging::{DEFAULT, MOST, Paging};
 use crate::path::PathId;
 
@@ -65,6 +65,12 @@ impl<I: PartialSchema + ToSchema> IntoParams for PathId<I> {
 }
 
 impl IntoParams for Post {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        KeyHeader::into_params(place)
+    }
+}
+
+impl IntoParams for KeyHeader {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let key = text().min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!-~]+$"));
         vec![parameter(

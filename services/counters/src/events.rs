@@ -1,0 +1,81 @@
+//! What counters hears: what other services count. A unit that was sold counts when its order is complete, and once
+//! more, as refunded, when the money goes back; each once, however often an order's versions say so.
+//!
+//! | Counter | Counts |
+//! |---|---|
+//! | `marquee:sold`, `marquee:sold:<ticket>` | units of orders that were completed |
+//! | `marquee:refunded`, `marquee:refunded:<ticket>` | those of them whose order was cancelled afterwards |
+
+use std::collections::BTreeMap;
+
+use contracts::{Event, OrderState, OrderStatus};
+use db::Tx;
+use events::Handler;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use kernel::{Error, Result, TicketId};
+
+use crate::model::RESERVED;
+use crate::{Counters, store};
+
+impl Handler for Counters {
+    fn subjects(&self) -> &'static [&'static str] {
+        &["order:updated", "order:cancelled"]
+    }
+
+    fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let orders: Vec<&OrderState> = events.iter().filter_map(|event| event.order()).collect();
+            let mut sums = Sums::default();
+            sold(tx, &orders, &mut sums).await?;
+            refunded(tx, &orders, &mut sums).await?;
+            sums.add(tx).await
+        }
+        .boxed()
+    }
+}
+
+async fn sold(tx: &Tx, orders: &[&OrderState], sums: &mut Sums) -> Result<()> {
+    let complete = orders.iter().filter(|order| order.status == OrderStatus::Complete);
+    // One statement cannot insert a row twice; an order's versions all say the same.
+    let complete: BTreeMap<_, _> =
+        complete.map(|order| (order.id, (order.ticket.id, order.quantity))).collect();
+    let sales: Vec<_> =
+        complete.iter().map(|(order, (ticket, quantity))| (*order, *ticket, *quantity)).collect();
+    for order in store::sell(tx, &sales).await? {
+        if let Some((ticket, quantity)) = complete.get(&order) {
+            sums.note("sold", *ticket, *quantity);
+        }
+    }
+    Ok(())
+}
+
+async fn refunded(tx: &Tx, orders: &[&OrderState], sums: &mut Sums) -> Result<()> {
+    for order in orders.iter().filter(|order| order.status == OrderStatus::Cancelled) {
+        if let Some((ticket, quantity)) = store::take_back(tx, order.id).await? {
+            sums.note("refunded", ticket, quantity);
+        }
+    }
+    Ok(())
+}
+
+/// What a batch of events adds to which counter.
+#[derive(Default)]
+struct Sums(BTreeMap<String, i64>);
+
+impl Sums {
+    fn note(&mut self, what: &str, ticket: TicketId, quantity: i64) {
+        for key in [format!("{RESERVED}{what}"), format!("{RESERVED}{what}:{ticket}")] {
+            *self.0.entry(key).or_default() += quantity;
+        }
+    }
+
+    async fn add(&self, tx: &Tx) -> Result<()> {
+        let sums: BTreeMap<&str, i64> = self.0.iter().map(|(key, sum)| (key.as_str(), *sum)).collect();
+        if store::add(tx, &sums).await?.len() == sums.len() {
+            Ok(())
+        } else {
+            Err(Error::internal("a counter of the system is near its end"))
+        }
+    }
+}

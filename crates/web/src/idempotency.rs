@@ -82,6 +82,15 @@ impl fmt::Display for FirstAtWork {
 
 impl std::error::Error for FirstAtWork {}
 
+impl Kept {
+    fn into_response(self) -> kernel::Result<Response> {
+        Ok(match self {
+            Self::New(answer) => answer.into_response(),
+            Self::Before(stored) => replay(stored),
+        })
+    }
+}
+
 impl<S: Send + Sync> FromRequest<S> for Post {
     type Rejection = Problem;
 
@@ -231,11 +240,28 @@ impl Once {
         F: FnOnce(Option<IdempotencyKey>) -> Fut,
         Fut: Future<Output = kernel::Result<Kept>>,
     {
+        if self.key.is_none() {
+            return act(None).await.and_then(Kept::into_response).map_err(Failure);
+        }
+        // In a place of its own: few requests have a key, and the others need not carry all this along.
+        Box::pin(self.within_turn(db, user, route, act)).await
+    }
+
+    async fn within_turn<F, Fut>(
+        self,
+        db: &Db,
+        user: Option<UserId>,
+        route: &'static str,
+        act: F,
+    ) -> Result<Response>
+    where
+        F: FnOnce(Option<IdempotencyKey>) -> Fut,
+        Fut: Future<Output = kernel::Result<Kept>>,
+    {
         let turn = self.turn(user, route).await;
         let key = turn.as_ref().map(|(key, _)| key);
         match (act(key.cloned()).await, key) {
-            (Ok(Kept::New(answer)), _) => Ok(answer.into_response()),
-            (Ok(Kept::Before(stored)), _) => Ok(replay(stored)),
+            (Ok(kept), _) => Ok(kept.into_response()?),
             (Err(error), None) => Err(Failure(error)),
             // It did not come so far as to look at its key.
             (Err(error), Some(key)) => {

@@ -39,6 +39,7 @@ mod stack;
 #[cfg(test)]
 mod testing;
 mod turns;
+mod verified;
 mod web;
 
 pub use address::ClientAddr;

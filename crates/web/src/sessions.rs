@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::revocations::Revocations;
 use crate::session::Session;
+use crate::verified::Verified;
 
 /// Issues and verifies session tokens, and writes their cookie.
 pub struct Sessions {
@@ -17,6 +18,7 @@ pub struct Sessions {
     verifying: DecodingKey,
     validation: Validation,
     revocations: Revocations,
+    verified: Verified,
     secure: bool,
 }
 
@@ -36,7 +38,7 @@ impl Sessions {
         validation.validate_exp = false;
         validation.required_spec_claims.clear();
         let (signing, verifying) = (EncodingKey::from_secret(key), DecodingKey::from_secret(key));
-        Self { clock, signing, verifying, validation, revocations, secure }
+        Self { clock, signing, verifying, validation, revocations, verified: Verified::new(), secure }
     }
 
     /// A token for `session`.
@@ -57,10 +59,16 @@ impl Sessions {
 
     /// The session of a token: signed by us, not yet expired, not revoked.
     pub fn verify(&self, token: &str) -> Option<Session> {
+        let session = self.verified.session(token, || self.decode(token))?;
+        let live = self.clock.now() < session.expires_at && !self.revocations.is_revoked(session.id);
+        live.then_some(session)
+    }
+
+    /// What a token says that we signed.
+    fn decode(&self, token: &str) -> Option<Session> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).ok()?.claims;
         let expires_at = Instant::from_millis(claims.exp.checked_mul(1000)?);
-        let live = self.clock.now() < expires_at && !self.revocations.is_revoked(claims.sid);
-        live.then_some(Session { id: claims.sid, user: claims.sub, role: claims.role, expires_at })
+        Some(Session { id: claims.sid, user: claims.sub, role: claims.role, expires_at })
     }
 
     /// The value of `Set-Cookie` that signs a browser in.

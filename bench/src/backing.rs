@@ -68,11 +68,11 @@ impl Backing {
         if self.postgres.is_some() { std::env::temp_dir() } else { data.to_owned() }
     }
 
-    /// Whose processor time is to be told apart; `server` is the server under test.
-    pub fn processes(&self, server: u32) -> Result<Processes> {
+    /// Whose processor time is to be told apart; `servers` are those of the server under test.
+    pub fn processes(&self, servers: Vec<u32>) -> Result<Processes> {
         let of = |there: bool, name| if there { machine::child(name).map(Some) } else { Ok(None) };
         Ok(Processes {
-            server,
+            servers,
             postgres: of(self.postgres.is_some(), "postgres")?,
             nats: of(self.nats.is_some(), "nats-server")?,
         })

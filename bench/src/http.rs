@@ -47,12 +47,23 @@ impl Answer {
 
 /// A request's bytes. `body` is sent as JSON.
 pub fn request(method: &str, path: &str, cookie: Option<&str>, body: Option<&str>) -> Vec<u8> {
+    request_of("application/json", method, path, cookie, body)
+}
+
+/// The bytes of a request whose body is of that media type.
+pub fn request_of(
+    media: &str,
+    method: &str,
+    path: &str,
+    cookie: Option<&str>,
+    body: Option<&str>,
+) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
     if let Some(cookie) = cookie {
         text.push_str(&format!("Cookie: {cookie}\r\n"));
     }
     if let Some(body) = body {
-        text.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+        text.push_str(&format!("Content-Type: {media}\r\nContent-Length: {}\r\n", body.len()));
     }
     text.push_str("\r\n");
     text.push_str(body.unwrap_or_default());
@@ -122,9 +133,12 @@ fn measure(bytes: &[u8]) -> Result<Option<Extent>> {
     Ok(Some(Extent { status, head, whole: head + length }))
 }
 
-/// A header's value. The server writes names in lower case.
+/// A header's value; `name` ends with a colon and a space, as all write it.
 fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
-    let line = head.split(|byte| *byte == b'\n').find(|line| line.starts_with(name.as_bytes()))?;
+    let named = |line: &&[u8]| {
+        line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let line = head.split(|byte| *byte == b'\n').find(named)?;
     std::str::from_utf8(&line[name.len()..]).ok().map(str::trim_end)
 }
 
@@ -140,5 +154,7 @@ mod tests {
         assert_eq!(header(&text[..extent.head], "set-cookie: "), Some("session=a; Path=/"));
         assert!(measure(&text[..40]).unwrap().is_none());
         assert!(measure(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        // Not all write names alike.
+        assert_eq!(measure(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap().unwrap().whole, 38);
     }
 }

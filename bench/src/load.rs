@@ -9,16 +9,13 @@ use tokio::task::JoinSet;
 use tokio::time::interval_at;
 
 use crate::Result;
-use crate::http::{Connection, request};
-
-/// The length of an id as text.
-pub const ID: usize = 36;
+use crate::http::{Connection, request, request_of};
 
 /// A buyer, signed in, with a connection.
 pub struct Buyer {
     /// The connection.
     pub connection: Connection,
-    /// `session=…`
+    /// `session=…`; nothing for who is not signed in.
     pub cookie: String,
 }
 
@@ -29,12 +26,30 @@ pub struct Ask {
     pub method: &'static str,
     /// The path.
     pub path: &'static str,
-    /// The JSON body's only field, whose value is each of `ids` in turn; none for no body.
-    pub field: Option<&'static str>,
-    /// The ids.
-    pub ids: Vec<String>,
+    /// The body, around each of `values` in turn.
+    pub body: Option<Body>,
+    /// Ids, keys, or whole bodies: all of one length, for each is written over the one before it.
+    pub values: Vec<String>,
     /// The only status that is right.
     pub status: u16,
+}
+
+/// A body but for the value in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Body {
+    /// Its media type.
+    pub media: &'static str,
+    /// What stands before the value.
+    pub before: &'static str,
+    /// What stands after it.
+    pub after: &'static str,
+}
+
+impl Body {
+    /// JSON.
+    pub fn json(before: &'static str, after: &'static str) -> Self {
+        Self { media: "application/json", before, after }
+    }
 }
 
 /// What came of it.
@@ -84,8 +99,9 @@ impl Crowd {
         enough: impl Fn() -> bool + Clone + Send + 'static,
     ) -> Self {
         let (mut running, started) = (JoinSet::new(), Instant::now());
+        let ask = Arc::new(ask.clone());
         for (place, buyer) in buyers.into_iter().enumerate() {
-            running.spawn(one(buyer, place, ask.clone(), period, enough.clone()));
+            running.spawn(one(buyer, place, Arc::clone(&ask), period, enough.clone()));
         }
         Self { running, started }
     }
@@ -131,15 +147,14 @@ impl Background {
 async fn one(
     mut buyer: Buyer,
     place: usize,
-    ask: Ask,
+    ask: Arc<Ask>,
     period: Option<Duration>,
     enough: impl Fn() -> bool,
 ) -> Result<(Buyer, Vec<u32>)> {
-    let first = ask.ids.first().cloned().unwrap_or_default();
-    let body = ask.field.map(|field| format!("{{\"{field}\":\"{first}\"}}"));
-    let mut bytes = request(ask.method, ask.path, Some(&buyer.cookie), body.as_deref());
-    // The id is the body's end but for `"}`: it is written over in place.
-    let id: Range<usize> = bytes.len().saturating_sub(ID + 2)..bytes.len().saturating_sub(2);
+    let (mut bytes, value) = prepare(&ask, &buyer.cookie);
+    if ask.values.iter().any(|other| other.len() != value.len()) {
+        return Err(format!("not all that is sent to {} is of one length", ask.path).into());
+    }
     let mut latencies = Vec::with_capacity(1 << 15);
     // They do not all come at once.
     let late = |period: Duration| period.mul_f64(place as f64 * 0.618 % 1.0);
@@ -150,11 +165,11 @@ async fn one(
             pace.tick().await;
             began = Instant::now();
         }
-        if ask.ids.len() > 1 {
-            // Each buyer walks all tickets from a place of its own, in steps that have no factor in common
+        if ask.values.len() > 1 {
+            // Each buyer walks all values from a place of its own, in steps that have no factor in common
             // with their number, unless somebody asks for a multiple of 61.
-            let next = &ask.ids[(place * 17 + turn * 61) % ask.ids.len()];
-            bytes[id.clone()].copy_from_slice(next.as_bytes());
+            let next = &ask.values[(place * 17 + turn * 61) % ask.values.len()];
+            bytes[value.clone()].copy_from_slice(next.as_bytes());
         }
         let status = buyer.connection.status(&bytes).await?;
         if status != ask.status {
@@ -170,4 +185,39 @@ async fn one(
         began = now;
     }
     Ok((buyer, latencies))
+}
+
+/// The bytes of the request with the first value, and where in them that is.
+fn prepare(ask: &Ask, cookie: &str) -> (Vec<u8>, Range<usize>) {
+    let cookie = Some(cookie).filter(|cookie| !cookie.is_empty());
+    let Some(Body { media, before, after }) = ask.body else {
+        return (request(ask.method, ask.path, cookie, None), 0..0);
+    };
+    let first = ask.values.first().map_or("", String::as_str);
+    let bytes = request_of(media, ask.method, ask.path, cookie, Some(&format!("{before}{first}{after}")));
+    let end = bytes.len() - after.len();
+    (bytes, end - first.len()..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_in_its_request() {
+        let body = Some(Body::json("{\"key\":\"", "\",\"value\":1}"));
+        let values = vec!["k01".to_owned(), "k02".to_owned()];
+        let ask = Ask { method: "POST", path: "/api/increment", body, values, status: 200 };
+        let (mut bytes, value) = prepare(&ask, "session=a");
+        bytes[value].copy_from_slice(b"k02");
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.ends_with("Content-Length: 23\r\n\r\n{\"key\":\"k02\",\"value\":1}"), "{text}");
+        assert!(text.contains("Cookie: session=a\r\n"));
+    }
+
+    #[test]
+    fn who_is_not_signed_in_sends_no_cookie() {
+        let ask = Ask { method: "GET", path: "/", body: None, values: Vec::new(), status: 200 };
+        assert_eq!(prepare(&ask, "").0, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
 }

@@ -13,10 +13,10 @@ use crate::Result;
 const HZ: f64 = 100.0;
 
 /// Whose processor time is told apart from others', beside this process and the programs that it ran.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Processes {
-    /// The server under test.
-    pub server: u32,
+    /// The server under test: one process, or several that do its work together.
+    pub servers: Vec<u32>,
     /// The first process of PostgreSQL; its children are counted too.
     pub postgres: Option<u32>,
     /// NATS.
@@ -65,8 +65,12 @@ impl Cpu {
         let postgres = processes.postgres.map_or(Ok(0.0), family)?;
         let nats = processes.nats.map_or(Ok(0.0), |nats| stat(nats).map(|stat| stat.own))?;
         let client = stat(std::process::id())?;
+        let mut server = 0.0;
+        for process in &processes.servers {
+            server += stat(*process)?.own;
+        }
         Ok(Self {
-            server: stat(processes.server)?.own,
+            server,
             postgres,
             nats,
             client: client.own + client.ended,

@@ -7,6 +7,7 @@ mod http;
 mod load;
 mod machine;
 mod peer;
+mod pgbench;
 mod process;
 mod report;
 mod sale;

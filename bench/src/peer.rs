@@ -5,15 +5,16 @@
 //! of one of Marquee's orders, so that rows are as long.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use engines::Database;
 use tempfile::TempDir;
 use tokio::process::Command;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::load::Load;
+use crate::pgbench::{self, connect};
 use crate::{Options, Result};
 
 /// What an order is to the database: services/orders/src/store.rs and crates/db/src/outbox.rs, which write the rows
@@ -33,8 +34,6 @@ const PREFIX: &str = "00000000-0000-7000-8000-";
 const HOT: i64 = 100_000_000_000;
 /// Transactions of one connection in one run, at most.
 const TURNS: i64 = 1_000_000;
-/// Threads of pgbench.
-const THREADS: usize = 2;
 
 /// One of Marquee's orders with its event.
 const SAMPLE: &str =
@@ -50,7 +49,6 @@ const MADE: &str = "SELECT CAST((SELECT SUM(taken) FROM orders.stock) AS BIGINT)
 
 /// pgbench and its database.
 pub struct Peer {
-    program: PathBuf,
     database: Database,
     client: Client,
     scripts: TempDir,
@@ -106,28 +104,21 @@ impl Peer {
             std::fs::write(scripts.path().join(name), script(&ticket))?;
         }
         let connections = options.connections;
-        Ok(Self { program: find()?, database, client, scripts, variables, connections, runs: 0 })
+        Ok(Self { database, client, scripts, variables, connections, runs: 0 })
     }
 
     /// Orders for `seconds` from the ticket that all want, or from all the others.
     pub async fn drive(&mut self, name: &str, seconds: Duration) -> Result<Load> {
         let before = self.made().await?;
-        let mut command = Command::new(&self.program);
-        command.args(["-n", "-M", "prepared", "-j"]).arg(THREADS.min(self.connections).to_string());
-        command.arg("-c").arg(self.connections.to_string()).arg("-T").arg(seconds.as_secs().to_string());
+        let mut command = pgbench::command(self.connections, seconds)?;
         for variable in &self.variables {
             command.arg("-D").arg(variable);
         }
         command.arg("-D").arg(format!("turn={}", self.runs * TURNS));
         command.arg("-f").arg(self.scripts.path().join(name)).arg(self.database.url());
-        command.env("PGOPTIONS", "-c search_path=orders").kill_on_drop(true);
+        command.env("PGOPTIONS", "-c search_path=orders");
         self.runs += 1;
-        let output = command.output().await.map_err(|e| format!("{}: {e}", self.program.display()))?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        if !output.status.success() {
-            return Err(format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)).into());
-        }
-        let load = read(&said).ok_or_else(|| format!("pgbench said: {said}"))?;
+        let load = pgbench::run(command).await?;
         let after = self.made().await?;
         if after != before.map(|count| count + load.answers as i64) {
             return Err(
@@ -142,13 +133,6 @@ impl Peer {
         let row = self.client.query_one(MADE, &[]).await?;
         Ok([row.get(0), row.get(1), row.get(2)])
     }
-}
-
-async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // It ends with the client; whatever it fails by, the client hears of.
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 /// A transaction an order. Ids grow with time, as Marquee's do: who appends has fewer pages to write.
@@ -194,35 +178,6 @@ fn filled(sql: &str, values: &[&str]) -> String {
     numbered.rev().fold(sql.to_owned(), |sql, (place, value)| sql.replace(&format!("${}", place + 1), value))
 }
 
-/// What pgbench reports: transactions, and how many a second without the time of connecting.
-fn read(said: &str) -> Option<Load> {
-    let after = |name: &str| said.lines().find_map(|line| line.trim().strip_prefix(name));
-    let answers: usize =
-        after("number of transactions actually processed: ")?.split('/').next()?.parse().ok()?;
-    let rate: f64 = after("tps = ")?.split_whitespace().next()?.parse().ok()?;
-    if after("number of failed transactions: ").is_some_and(|failed| !failed.starts_with("0 ")) {
-        return None;
-    }
-    Some(Load { answers, took: Duration::from_secs_f64(answers as f64 / rate), latencies: Vec::new() })
-}
-
-/// pgbench: of `PG_BIN`, else of the newest PostgreSQL where Debian puts them, else on the `PATH`.
-fn find() -> Result<PathBuf> {
-    let mut places: Vec<PathBuf> = std::env::var_os("PG_BIN").map(PathBuf::from).into_iter().collect();
-    let mut versions: Vec<(u32, PathBuf)> = Vec::new();
-    for entry in std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
-        let version = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        versions.extend(version.map(|version| (version, entry.path().join("bin"))));
-    }
-    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
-    places.extend(versions.into_iter().map(|(_, place)| place));
-    if let Some(path) = std::env::var_os("PATH") {
-        places.extend(std::env::split_paths(&path));
-    }
-    let found = places.into_iter().map(|place| place.join("pgbench")).find(|program| program.is_file());
-    found.ok_or_else(|| "pgbench is not installed (Debian: postgresql-contrib)".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,14 +207,5 @@ mod tests {
     fn every_value_finds_its_place() {
         assert!(!script("1").contains('$'));
         assert_eq!(filled("$1 $2 $10", &["a", "b", "", "", "", "", "", "", "", "j"]), "a b j");
-    }
-
-    #[test]
-    fn a_report_is_read() {
-        let said = "number of transactions actually processed: 31415\nnumber of failed transactions: 0 (0.000%)\n\
-                    latency average = 6.1 ms\ntps = 10471.666 (without initial connection time)\n";
-        let load = read(said).unwrap();
-        assert_eq!((load.answers, load.took.as_millis()), (31415, 3000));
-        assert!(read(&said.replace("transactions: 0 ", "transactions: 3 ")).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! The servers behind the server under test: none for an embedded house, else a PostgreSQL of its own, and NATS.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engines::{Database, Nats, Postgres};
 
@@ -11,7 +12,7 @@ use crate::{Options, Result};
 pub struct Backing {
     nats: Option<Nats>,
     database: Option<Database>,
-    postgres: Option<Postgres>,
+    postgres: Option<Arc<Postgres>>,
 }
 
 impl Backing {
@@ -26,12 +27,19 @@ impl Backing {
         if options.postgres {
             let postgres = Postgres::start_durable().await.ok_or("PostgreSQL is not installed")?;
             backing.database = Some(postgres.database().await);
-            backing.postgres = Some(postgres);
+            backing.postgres = Some(Arc::new(postgres));
         }
         if options.nats {
             backing.nats = Some(Nats::start().await.ok_or("NATS is not installed")?);
         }
         Ok(backing)
+    }
+
+    /// For another server: a database of its own on the same PostgreSQL, and a NATS if that is asked for.
+    pub async fn sharing(&self, nats: bool) -> Result<Self> {
+        let database = Some(self.beside().await?);
+        let nats = if nats { Some(Nats::start().await.ok_or("NATS is not installed")?) } else { None };
+        Ok(Self { nats, database, postgres: self.postgres.clone() })
     }
 
     /// What tells a `marquee` where its engines are.

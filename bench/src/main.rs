@@ -4,6 +4,7 @@
 mod backing;
 mod copies;
 mod http;
+mod increments;
 mod load;
 mod machine;
 mod peer;
@@ -18,12 +19,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use increments::Plan;
+
 /// Whatever goes wrong ends the run with a sentence.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--rounds N] [--connections N] [--tickets N]
                   [--copies N] [--load N] [--server PATH] [--data DIR]
        bench start [--orders N] [--runs N] [--connections N] [--tickets N] [--server PATH] [--data DIR]
+       bench increments [--connections N,N] [--keys N,N,N] [--without NAME,NAME] [--open-counters] [--batch N]
+                  [--batch-connections N] [--seconds N] [--rounds N] [--server PATH] [--data DIR]
 
   --postgres       on a PostgreSQL of the run's own, beside pgbench on the same; else on SQLite, beside requests
                    that do nothing
@@ -37,13 +42,22 @@ const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--ro
   --orders N       orders that the server to be started has (100000)
   --runs N         starts of each kind (10)
   --server PATH    a marquee binary; without it the workspace's is built and used
-  --data DIR       where to make the data directory (the workspace's target directory)";
+  --data DIR       where to make the data directory (the workspace's target directory)
+
+  of increments, where these are lists, and a phase is driven for 4 seconds:
+  --connections N  keep-alive connections (64,256)
+  --keys N         counters that are added to (1,10,10000)
+  --without NAME   what to leave out: sqlite, postgres, three, webdis, pgbench, batches
+  --open-counters  nobody signs in: the servers let anybody count
+  --batch N        increments of a batch (1000)
+  --batch-connections N  connections that send batches (4)";
 
 /// What the command line says.
 #[derive(Debug, Clone)]
 struct Options {
     postgres: bool,
     nats: bool,
+    open_counters: bool,
     seconds: Duration,
     rounds: usize,
     connections: usize,
@@ -57,10 +71,12 @@ struct Options {
 }
 
 impl Options {
-    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self {
+    /// What is not said is so.
+    fn usual() -> Self {
+        Self {
             postgres: false,
             nats: false,
+            open_counters: false,
             seconds: Duration::from_secs(8),
             rounds: 3,
             connections: 64,
@@ -71,7 +87,11 @@ impl Options {
             runs: 10,
             server: None,
             data: None,
-        };
+        }
+    }
+
+    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = Self::usual();
         while let Some(name) = arguments.next() {
             match name.as_str() {
                 "--postgres" => options.postgres = true,
@@ -107,12 +127,12 @@ impl Options {
 fn run() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let scenario = arguments.next();
-    let options = Options::read(arguments)?;
     // One thread: the client has at most one of the machine's cores.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match scenario.as_deref() {
-        Some("sale") => runtime.block_on(sale::run(&options)),
-        Some("start") => runtime.block_on(start::run(&options)),
+        Some("sale") => runtime.block_on(sale::run(&Options::read(arguments)?)),
+        Some("start") => runtime.block_on(start::run(&Options::read(arguments)?)),
+        Some("increments") => runtime.block_on(increments::run(Plan::read(arguments)?)),
         _ => Err(USAGE.into()),
     }
 }

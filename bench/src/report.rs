@@ -42,7 +42,7 @@ impl Round {
     }
 
     /// Answers a second while they were asked for.
-    fn burst(&self) -> f64 {
+    pub fn burst(&self) -> f64 {
         self.answers as f64 / self.driven.as_secs_f64()
     }
 
@@ -51,7 +51,7 @@ impl Round {
     }
 
     /// Milliseconds of processor time for an answer.
-    fn cost(&self, seconds: f64) -> f64 {
+    pub fn cost(&self, seconds: f64) -> f64 {
         seconds * 1000.0 / self.answers as f64
     }
 
@@ -60,7 +60,8 @@ impl Round {
         seconds / self.driving.all * 100.0
     }
 
-    fn shares(&self) -> [f64; 5] {
+    /// Those of server, PostgreSQL, NATS, client and others.
+    pub fn shares(&self) -> [f64; 5] {
         let Spent { server, postgres, nats, client, others, .. } = self.driving;
         [server, postgres, nats, client, others].map(|seconds| self.share(seconds))
     }
@@ -103,7 +104,8 @@ impl Table {
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The one in the middle.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
@@ -146,6 +148,7 @@ impl fmt::Display for Table {
     }
 }
 
-fn known(milliseconds: f64) -> String {
+/// As text, if it is known.
+pub fn known(milliseconds: f64) -> String {
     if milliseconds.is_nan() { "–".to_owned() } else { format!("{milliseconds:.2}") }
 }

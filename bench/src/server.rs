@@ -45,19 +45,13 @@ pub struct Server {
 impl Server {
     /// Builds it where that is not settled, and starts it. Ready when it returns.
     pub async fn start(options: &Options, backing: &Backing) -> Result<Self> {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or(workspace.join("target"), PathBuf::from);
-        let binary = match &options.server {
-            Some(path) => path.clone(),
-            None => {
-                build(&workspace).await?;
-                target.join("release/marquee")
-            }
-        };
+        let binary = program(options).await?;
+        let (_, target) = places()?;
         let data = TempDir::with_prefix_in("bench-", options.data.as_ref().unwrap_or(&target))?;
         let variables = backing.variables();
         let mut child = Command::new(&binary)
             .args(["serve", "--port", "0", "--hold-seconds", "86400", "--signup-limit-address", "100000"])
+            .args(options.open_counters.then_some("--open-counters"))
             .arg("--data")
             .arg(data.path())
             .env("RUST_LOG", "warn")
@@ -132,6 +126,23 @@ impl Server {
     }
 }
 
+/// The program: the one that the options name, else the workspace's, built.
+pub async fn program(options: &Options) -> Result<PathBuf> {
+    if let Some(path) = &options.server {
+        return Ok(path.clone());
+    }
+    let (workspace, target) = places()?;
+    build(&workspace).await?;
+    Ok(target.join("release/marquee"))
+}
+
+/// The workspace, and its target directory.
+fn places() -> Result<(PathBuf, PathBuf)> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(workspace.join("target"), PathBuf::from);
+    Ok((workspace, target))
+}
+
 async fn build(workspace: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
@@ -152,7 +163,7 @@ fn all_heard(metrics: &str) -> bool {
 }
 
 /// The sum of all series that begin with `prefix`.
-fn sum(metrics: &str, prefix: &str) -> f64 {
+pub fn sum(metrics: &str, prefix: &str) -> f64 {
     let values = metrics.lines().filter(|line| line.starts_with(prefix));
     values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }

@@ -16,12 +16,21 @@ use crate::{Options, Result, pgbench};
 /// Processes of Marquee that share a database and a hot key.
 const COPIES: usize = 3;
 
+/// Connections that PostgreSQL has left for pgbench: 400, less 28 for each of four processes of Marquee.
+const ROOM: usize = 280;
+
 /// Looks for what has to be installed, before anything is built or started.
 ///
 /// # Errors
 /// With a sentence, if a peer that was not left out is not there.
 pub fn look(plan: &Plan) -> Result<Option<Programs>> {
     if plan.has(Part::Pgbench) {
+        if plan.connections.iter().any(|connections| *connections > ROOM) {
+            let advice = "`--without pgbench` leaves this peer out";
+            return Err(
+                format!("PostgreSQL has no room for over {ROOM} connections of pgbench; {advice}").into()
+            );
+        }
         pgbench::find().map_err(|error| format!("{error}; `--without pgbench` leaves this peer out"))?;
     }
     plan.has(Part::Webdis).then(Programs::find).transpose()

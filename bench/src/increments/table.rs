@@ -34,16 +34,16 @@ impl Table {
         let round = &measured.round;
         let [server, postgres, _, client, others] = round.shares();
         let line = format!(
-            "{:>4} connections, {:>5} keys, {:<22}{:>8.0}/s, p50 {:.2} p99 {:.2} max {:.1} ms, {:.0} a group; server \
-             {server:.0} % postgres {postgres:.0} % client {client:.0} % others {others:.0} %",
+            "{:>4} connections, {:>5} keys, {:<22}{:>8.0}/s, p50 {} p99 {} max {} ms, {} a group; server {server:.0} % \
+             postgres {postgres:.0} % client {client:.0} % others {others:.0} %",
             phase.connections,
             phase.keys,
             phase.name(),
             round.burst(),
-            round.p50,
-            round.p99,
-            round.max,
-            measured.group,
+            known(round.p50),
+            known(round.p99),
+            known(round.max),
+            whole(measured.group),
         );
         match self.0.iter_mut().find(|(known, _)| *known == phase) {
             Some((_, rounds)) => rounds.push(measured),
@@ -100,8 +100,7 @@ impl fmt::Display for Table {
                 write!(f, " {} |", ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}")))?;
             }
             write!(f, " {} | {} |", known(of(&|one| one.round.p50)), known(of(&|one| one.round.p99)))?;
-            let group = of(&|one| one.group);
-            write!(f, " {} |", if group.is_nan() { "–".to_owned() } else { format!("{group:.0}") })?;
+            write!(f, " {} |", whole(of(&|one| one.group)))?;
             let spent =
                 |one: &Measured| [one.round.spent.server, one.round.spent.postgres, one.round.spent.client];
             for place in 0..3 {
@@ -129,6 +128,11 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
+}
+
+/// As text, if it is known.
+fn whole(number: f64) -> String {
+    if number.is_nan() { "–".to_owned() } else { format!("{number:.0}") }
 }
 
 #[cfg(test)]

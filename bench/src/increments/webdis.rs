@@ -16,7 +16,8 @@ use crate::increments::keys::Keys;
 use crate::load::Buyer;
 use crate::machine::Processes;
 
-/// Threads of webdis, and connections to Redis that each of them has: the best of 1, 2 and 4 by 1, 4 and 32.
+/// Threads of webdis, and connections to Redis that each of them has: the best for two
+/// cores of 1 to 8 by 1 to 32.
 const THREADS: usize = 4;
 const POOL: usize = 1;
 /// How long both may take to answer, and how often to look.

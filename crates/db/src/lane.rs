@@ -95,11 +95,11 @@ where
     /// Queues `command` and waits until its group is durable.
     ///
     /// # Errors
-    /// Its own answer; `Unavailable` if the queue is full, if those before it have waited for too long already, or if
-    /// it was not durable in time. In the last case it may become so later.
+    /// Its own answer; `Unavailable` if the queue is full, if those before it have waited for too long already or in
+    /// vain, or if it was not durable in time. In the last case it may become so later.
     pub async fn submit(&self, command: C) -> Result<R> {
         let since = Instant::now();
-        if self.waiters.oldest(since) > LATE {
+        if self.waiters.oldest(since) > LATE || self.waiters.is_tried() {
             self.late.increment(1);
             return Err(Error::unavailable("a lane does not keep up"));
         }
@@ -137,6 +137,10 @@ where
                 self.commit(commands, callers, since + LONGEST).await;
             }
             self.waiters.end();
+            if self.waiters.is_away() {
+                // Where the next group blocks its thread, those who were told now would hear of it only afterwards.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -163,6 +167,11 @@ where
         deadline: Instant,
     ) {
         let (count, begun) = (callers.len(), Instant::now());
+        if deadline <= begun {
+            // Its time went by in the queue: what is not begun will not become durable after its answer.
+            answer(callers, all(count, &Error::unavailable("a lane's group came too late to be tried")));
+            return;
+        }
         self.size.record(count as f64);
         let run = AssertUnwindSafe(self.transact(commands.into(), count)).catch_unwind();
         let answers = match timeout_at(deadline, run).await {
@@ -179,15 +188,13 @@ where
             .find_map(|answer| answer.as_ref().err())
             .filter(|error| begun.elapsed() > SLOW && error.kind == Kind::Unavailable)
             .cloned();
+        self.waiters.set_away(away.is_some());
         if let Some(error) = away {
             while let Ok(Waiting { caller, .. }) = self.queue.try_recv() {
                 let _ = caller.send(Err(error.clone()));
             }
         }
-        for (caller, answer) in callers.into_iter().zip(answers) {
-            // A caller that went away has no use for its answer.
-            let _ = caller.send(answer);
-        }
+        answer(callers, answers);
     }
 
     async fn transact(&self, commands: Arc<[C]>, count: usize) -> Vec<Result<R>> {
@@ -209,7 +216,50 @@ where
     }
 }
 
+/// Tells each caller its answer.
+fn answer<R>(callers: Vec<oneshot::Sender<Result<R>>>, answers: Vec<Result<R>>) {
+    for (caller, answer) in callers.into_iter().zip(answers) {
+        // A caller that went away has no use for its answer.
+        let _ = caller.send(answer);
+    }
+}
+
 /// One error for everybody.
 fn all<R>(count: usize, error: &Error) -> Vec<Result<R>> {
     (0..count).map(|_| Err(error.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::Clock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn a_group_whose_time_went_by_in_the_queue_is_not_begun() {
+        let home = tempfile::tempdir().unwrap();
+        let db = Db::open_sqlite(&home.path().join("test.db"), "test", Clock::system()).unwrap();
+        let begun = AtomicUsize::new(0);
+        let mut committer = Committer {
+            db,
+            weigh: |_| 1,
+            apply: |_, _| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                async { Ok(vec![Ok(())]) }
+            },
+            queue: mpsc::channel(1).1,
+            waiters: Arc::new(Waiters::new()),
+            size: Histogram::noop(),
+            time: Histogram::noop(),
+        };
+        let mut told = async |deadline| {
+            let (caller, answered) = oneshot::channel();
+            committer.commit(vec!["command"], vec![caller], deadline).await;
+            answered.await.unwrap()
+        };
+        assert_eq!(told(Instant::now()).await.unwrap_err().kind, Kind::Unavailable);
+        assert_eq!(begun.load(Ordering::SeqCst), 0);
+        told(Instant::now() + LONGEST).await.unwrap();
+        assert_eq!(begun.load(Ordering::SeqCst), 1);
+    }
 }

@@ -1,7 +1,7 @@
 //! Who waits in a database's lanes, and since when: what a lane refuses by, and what its gauges show.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,11 +13,18 @@ pub(crate) struct Waiters {
     /// the group at work came before all that queue.
     oldest: AtomicU64,
     count: AtomicUsize,
+    /// Whether the last group waited for the database in vain.
+    is_away: AtomicBool,
 }
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self { base: Instant::now(), oldest: AtomicU64::new(0), count: AtomicUsize::new(0) }
+        Self {
+            base: Instant::now(),
+            oldest: AtomicU64::new(0),
+            count: AtomicUsize::new(0),
+            is_away: AtomicBool::new(false),
+        }
     }
 
     /// A group begins whose oldest command waits since `since`.
@@ -37,6 +44,22 @@ impl Waiters {
             0 => Duration::ZERO,
             micros => now.saturating_duration_since(self.base + Duration::from_micros(micros - 1)),
         }
+    }
+
+    /// Says whether the last group waited for the database in vain.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+
+    /// Whether it did.
+    pub(crate) fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database was away, and somebody is finding out already whether it still is: one is enough, and
+    /// nobody else need wait for that.
+    pub(crate) fn is_tried(&self) -> bool {
+        self.is_away() && self.len() > 0
     }
 
     /// How many wait.

@@ -66,6 +66,9 @@ struct Key {
 /// How long to wait for the first request of a key that another process has at work, and between looks.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
+/// How long a request waits for its turn where the act has a bound of its own: those that repeat one that hangs are not
+/// to wait for it one after the other.
+const TURN: Duration = Duration::from_secs(1);
 
 /// What an act names as the cause of its `Unavailable` when its key is taken (`Tx::remember`) by a request
 /// that may have no answer yet: one that another process has at work, since [`Post::once`] looked. That
@@ -228,7 +231,7 @@ impl Once {
     /// `None` where anybody may act: all of them share their keys then.
     ///
     /// # Errors
-    /// As there.
+    /// As there; `Unavailable` if the first request of the key is at work for more than a second.
     pub async fn within<F, Fut>(
         self,
         db: &Db,
@@ -258,7 +261,10 @@ impl Once {
         F: FnOnce(Option<IdempotencyKey>) -> Fut,
         Fut: Future<Output = kernel::Result<Kept>>,
     {
-        let turn = self.turn(user, route).await;
+        let Ok(turn) = tokio::time::timeout(TURN, self.turn(user, route)).await else {
+            let told = "an idempotency key is not answered";
+            return Err(Failure(Error::unavailable(told).because(FirstAtWork)));
+        };
         let key = turn.as_ref().map(|(key, _)| key);
         match (act(key.cloned()).await, key) {
             (Ok(kept), _) => Ok(kept.into_response()?),

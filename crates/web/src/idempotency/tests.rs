@@ -318,3 +318,35 @@ async fn ones_own_work_is_not_waited_for() {
     assert!(began.elapsed() < PATIENCE);
     assert_eq!(t.house.db.recall(&key(&t, "begun")).await.unwrap(), Recall::Running, "and may ask again");
 }
+
+async fn hang(State(house): State<House>, session: Session, request: Post) -> Result<Response> {
+    let (_, once) = request.into_parts();
+    let act = async |_| {
+        house.acts.fetch_add(1, Ordering::SeqCst);
+        std::future::pending().await
+    };
+    once.within(&house.db, Some(session.user), "POST /hang", act).await
+}
+
+#[tokio::test]
+async fn where_the_act_has_a_bound_whoever_repeats_one_that_hangs_is_told_so_soon() {
+    let t = setup().await;
+    let app = served(Router::new().route("/hang", post(hang)).with_state(t.house.clone()), &t.web);
+    let repeats = Setup { app, ..t.clone() };
+    let first = tokio::spawn({
+        let repeats = repeats.clone();
+        async move { repeats.send("/hang", "k", "well").await }
+    });
+    while t.acts() == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    // All of them at once, and not one after the other.
+    for (status, ..) in
+        futures_util::future::join_all((0..20).map(|_| repeats.send("/hang", "k", "well"))).await
+    {
+        assert_eq!(status, 503);
+    }
+    assert_eq!(t.acts(), 1);
+    first.abort();
+}

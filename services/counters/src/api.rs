@@ -96,7 +96,11 @@ async fn list(
     paging: Paging,
     OriginalUri(uri): OriginalUri,
 ) -> web::Result<Response> {
-    let found = store::list(&counters.0.db, &paging.span()?).await?.ok_or_else(Error::not_found)?;
+    let span = paging.span::<String>()?;
+    if span.after.as_ref().is_some_and(|after| !may_be(after)) {
+        return Err(Error::not_found().into());
+    }
+    let found = store::list(&counters.0.db, &span).await?.ok_or_else(Error::not_found)?;
     let last = found.last().map(|counter| counter.key.clone());
     let views: Vec<CounterView> = found.into_iter().map(CounterView::from).collect();
     Ok(web::list(&uri, &paging, &views, last))
@@ -123,9 +127,13 @@ impl<S: Send + Sync> FromRequestParts<S> for PathKey {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Self::Rejection> {
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Error::not_found())?;
         let key = params.iter().find(|(name, _)| *name == "key").map(|(_, key)| key.to_owned());
-        // No database has a text with it.
-        Ok(Self(key.filter(|key| !key.contains('\0')).ok_or_else(Error::not_found)?))
+        Ok(Self(key.filter(|key| may_be(key)).ok_or_else(Error::not_found)?))
     }
+}
+
+/// Whether there may be a counter of this name. No database has a text with a zero in it.
+fn may_be(key: &str) -> bool {
+    !key.contains('\0')
 }
 
 /// What an increment came to.

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesOrdered;
 use kernel::{Error, Kind, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use web::{Fields, Kept, KeyHeader, Problem, read_body};
 
 use crate::Counters;
@@ -26,8 +26,10 @@ use crate::model::Increment;
 use crate::split::{Element, Form, Malformed, Splitter};
 use crate::tally::{Command, Keyed, Outcome};
 
-/// The longest body, in bytes.
+/// The longest body, in bytes, and the increments in it: what is wrong with a short one is a long sentence, and all
+/// answers are kept until the end.
 const LIMIT: usize = 8 << 20;
+const MOST: usize = 200_000;
 /// The longest body with an idempotency key, whose answer is kept for a day, and the increments in it.
 const KEYED_LIMIT: usize = 256 << 10;
 const KEYED_MOST: usize = 1_000;
@@ -36,11 +38,14 @@ const PART: usize = 256;
 const PARTS: usize = 4;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What has arrived waits no longer than this for more of its part.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Add to many counters
 ///
-/// A JSON array, or NDJSON, of what `/api/increment` takes, up to 8 MiB. The answer is of the same form, in the same
-/// order. It is not atomic: an increment that is wrong has an `error` and leaves the others alone. With an
+/// A JSON array, or NDJSON, of what `/api/increment` takes, up to 8 MiB and 200,000 of them. The answer is of the same
+/// form, in the same order. It is not atomic: an increment that is wrong has an `error` and leaves the others alone, and
+/// where the body breaks off, or is wrong halfway, the last answer is an `error` without a `key`. With an
 /// `Idempotency-Key` there may be 1,000 increments, and all of them are counted, or none.
 #[utoipa::path(
     post, path = "/api/increments", tag = "counters", operation_id = "increments",
@@ -84,7 +89,8 @@ pub(crate) async fn increments(
         Ok(body) => body,
         Err(problem) => return Ok(problem.into_response()),
     };
-    let once = key.over(&body);
+    // The same bytes under another type are another request.
+    let once = key.over(&[form.media_type().as_bytes(), &body].concat());
     let mut response = once
         .within(&counters.0.db, user, "POST /api/increments", async |key| {
             counters.count_whole(form, &body, key).await
@@ -187,6 +193,10 @@ fn malformed() -> Error {
     Error::invalid("Body must be a JSON array")
 }
 
+fn too_many() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("There may be at most {MOST} increments"))
+}
+
 fn too_large() -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("The body must be at most {LIMIT} bytes"))
 }
@@ -200,25 +210,33 @@ struct Run<'a> {
     splitter: Splitter,
     waiting: Vec<Read>,
     parts: FuturesOrdered<BoxFuture<'a, Counted>>,
+    /// Whether a part could not be stored in time: then no more are tried, or each would wait as long.
+    is_refused: bool,
     answers: Answers,
 }
 
 impl<'a> Run<'a> {
     fn new(counters: &'a Counters, form: Form) -> Self {
         let (splitter, answers) = (Splitter::new(form), Answers::new(form));
-        Self { counters, splitter, waiting: Vec::new(), parts: FuturesOrdered::new(), answers }
+        let (waiting, parts) = (Vec::new(), FuturesOrdered::new());
+        Self { counters, splitter, waiting, parts, is_refused: false, answers }
     }
 
     /// Reads the body to its end, or to what is wrong with it; what came before that is counted.
     async fn take(&mut self, mut body: BodyDataStream) -> std::result::Result<(), Problem> {
-        let (deadline, mut length) = (Instant::now() + PATIENCE, 0);
+        let (deadline, mut length, mut count) = (Instant::now() + PATIENCE, 0, 0);
         let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive");
         let mut elements = Vec::new();
         loop {
             let piece = tokio::select! {
                 piece = timeout_at(deadline, body.next()) => piece.map_err(late)?,
-                Some((reads, values)) = self.parts.next(), if !self.parts.is_empty() => {
-                    self.answers.add(&reads, values.into_iter());
+                Some(counted) = self.parts.next(), if !self.parts.is_empty() => {
+                    self.answer(counted);
+                    continue;
+                }
+                () = sleep(PAUSE), if !self.waiting.is_empty() => {
+                    let part = std::mem::take(&mut self.waiting);
+                    self.send(part).await;
                     continue;
                 }
             };
@@ -229,8 +247,13 @@ impl<'a> Run<'a> {
                 return Err(too_large());
             }
             let fed = self.splitter.feed(&piece, &mut elements);
+            count += elements.len();
+            elements.truncate(elements.len().saturating_sub(count.saturating_sub(MOST)));
             self.waiting.extend(elements.drain(..).map(|element| read(&element)));
             fed.map_err(|Malformed| Problem::of(&malformed()))?;
+            if count > MOST {
+                return Err(too_many());
+            }
             while self.waiting.len() >= PART {
                 let rest = self.waiting.split_off(PART);
                 let part = std::mem::replace(&mut self.waiting, rest);
@@ -238,6 +261,9 @@ impl<'a> Run<'a> {
             }
         }
         let ended = self.splitter.finish(&mut elements);
+        if count + elements.len() > MOST {
+            return Err(too_many());
+        }
         self.waiting.extend(elements.iter().map(read));
         ended.map_err(|Malformed| Problem::of(&malformed()))
     }
@@ -253,26 +279,42 @@ impl<'a> Run<'a> {
         if !part.is_empty() {
             self.send(part).await;
         }
-        while let Some((reads, values)) = self.parts.next().await {
-            self.answers.add(&reads, values.into_iter());
+        while let Some(counted) = self.parts.next().await {
+            self.answer(counted);
         }
+    }
+
+    fn answer(&mut self, (reads, values): Counted) {
+        let away = |value: &Result<i64>| value.as_ref().is_err_and(|error| error.kind == Kind::Unavailable);
+        self.is_refused |= values.iter().any(away);
+        self.answers.add(&reads, values.into_iter());
     }
 
     async fn send(&mut self, part: Vec<Read>) {
         if self.parts.len() == PARTS
-            && let Some((reads, values)) = self.parts.next().await
+            && let Some(counted) = self.parts.next().await
         {
-            self.answers.add(&reads, values.into_iter());
+            self.answer(counted);
         }
-        let counters = self.counters;
+        let (counters, is_refused) = (self.counters, self.is_refused);
         self.parts.push_back(Box::pin(async move {
             let increments: Vec<Increment> =
                 part.iter().filter_map(|read| read.as_ref().ok().cloned()).collect();
             let count = increments.len();
+            if is_refused {
+                let error = Error::unavailable("a part of the batch before it was not durable in time");
+                return (part, vec![Err(error); count]);
+            }
             let values = match counters.count(Command { increments, keyed: None }).await {
                 Ok(Outcome::Counted(values)) => values,
                 Ok(_) => vec![Err(Error::internal("a part of a batch has no key")); count],
-                Err(error) => vec![Err(error); count],
+                Err(error) => {
+                    // Its answer is one of many in a response that went well, which nobody looks into.
+                    if error.kind == Kind::Internal {
+                        tracing::error!(?error, "a part of a batch could not be counted");
+                    }
+                    vec![Err(error); count]
+                }
             };
             (part, values)
         }));

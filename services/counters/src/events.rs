@@ -51,8 +51,10 @@ async fn sold(tx: &Tx, orders: &[&OrderState], sums: &mut Sums) -> Result<()> {
 }
 
 async fn refunded(tx: &Tx, orders: &[&OrderState], sums: &mut Sums) -> Result<()> {
-    for order in orders.iter().filter(|order| order.status == OrderStatus::Cancelled) {
-        if let Some((ticket, quantity)) = store::take_back(tx, order.id).await? {
+    // Where a batch ends with an order, for it may have been revived after its cancellation.
+    let last: BTreeMap<_, _> = orders.iter().map(|order| (order.id, order.status)).collect();
+    for (order, _) in last.into_iter().filter(|(_, status)| *status == OrderStatus::Cancelled) {
+        if let Some((ticket, quantity)) = store::take_back(tx, order).await? {
             sums.note("refunded", ticket, quantity);
         }
     }

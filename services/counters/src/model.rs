@@ -49,13 +49,13 @@ pub struct Counter {
     pub value: i64,
 }
 
-/// Far from both ends of 64 bits: what begins between minus and plus this, and goes no further than this, does not
-/// overflow on the way.
+/// Far from both ends of 64 bits: what begins between minus and plus this, and goes less far than this, does not
+/// overflow on the way. Twice this would: it is one more than the largest number.
 pub(crate) const SAFE: i64 = 1 << 62;
 
 /// Whether these may be added up in one step to a counter within [`SAFE`], whatever their order.
 pub(crate) fn is_safe(values: impl Iterator<Item = i64>) -> bool {
-    values.map(|value| u128::from(value.unsigned_abs())).sum::<u128>() <= SAFE as u128
+    values.map(|value| u128::from(value.unsigned_abs())).sum::<u128>() < SAFE as u128
 }
 
 /// Adds `values` to `base` one after the other; each is given the sum with itself, or refused if that overflows.
@@ -126,6 +126,15 @@ mod tests {
             assert_eq!(error.errors[0].field.as_deref(), Some("key"), "{key:?}");
         }
         assert_eq!(read(json!({})).unwrap_err().errors.len(), 2, "one answer names everything that is wrong");
+    }
+
+    #[test]
+    fn from_the_edge_of_what_is_safe_the_largest_safe_step_overflows_nowhere() {
+        for (base, step) in [(SAFE, SAFE - 1), (-SAFE, 1 - SAFE), (SAFE, SAFE), (-SAFE, -SAFE)] {
+            let whole = base.checked_add(step);
+            assert!(whole.is_some() || !is_safe([step].into_iter()), "{base} and {step}");
+        }
+        assert!(is_safe([SAFE - 1].into_iter()) && !is_safe([SAFE - 1, -1].into_iter()));
     }
 
     proptest! {

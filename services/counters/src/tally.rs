@@ -89,7 +89,10 @@ async fn commit(tx: &Tx, commands: &[Command]) -> Result<Vec<Result<Outcome>>> {
         outcomes.push(match turn {
             Turn::Counts => counted.next().ok_or_else(|| Error::internal("a command was not counted")),
             Turn::Answered(outcome) => outcome,
-            Turn::Follows(first) => outcomes[first].clone(),
+            Turn::Follows(first) => match &outcomes[first] {
+                Ok(Outcome::Kept(answer)) => Ok(Outcome::Before(answer.clone())),
+                other => other.clone(),
+            },
         });
     }
     Ok(outcomes)

@@ -62,6 +62,8 @@ async fn a_backup_taken_while_it_sells_is_whole() {
             }
         })
     };
+    let visit = json!({"key": "visits", "value": 3});
+    seller.post("/api/increment", visit).await.expect(200);
     let backup = process.data().join("backup.tar");
     testkit::eventually("some orders", async || {
         (seller.get("/api/orders").await.json.as_array()?.len() > 10).then_some(())
@@ -76,22 +78,38 @@ async fn a_backup_taken_while_it_sells_is_whole() {
     let nowhere = process.command(&["backup", "/nowhere/backup.tar"], "").await;
     assert!(text(&nowhere).contains("/nowhere/backup.tar: No such file"), "{}", text(&nowhere));
 
-    let mut restored = Process::start(BINARY, &[]).await;
-    restored.terminate().await;
-    let refused = restored.command(&["restore", backup.to_str().unwrap()], "").await;
-    assert!(text(&refused).contains("holds an installation already"), "{}", text(&refused));
-    for file in std::fs::read_dir(restored.data()).unwrap() {
-        std::fs::remove_file(file.unwrap().path()).unwrap();
-    }
-    let output = restored.command(&["restore", backup.to_str().unwrap()], "").await;
-    assert!(output.status.success(), "{}", text(&output));
-    restored.resume().await;
-    restored.verify().await;
+    let restored = restored(&backup).await;
     let seller = seller.at(restored.base().to_string());
     assert!(
         seller.get("/api/orders").await.expect(200).json.as_array().unwrap().len() > 10,
         "sessions are restored too"
     );
+    assert_eq!(seller.get("/api/counters/visits").await.expect(200).json["value"], 3);
+
+    // As one from before there were counters: they begin at 0.
+    let mut without = std::process::Command::new("tar");
+    without.arg("--delete").arg("--file").arg(&backup).arg("counters.db");
+    assert!(without.status().unwrap().success());
+    let restored = self::restored(&backup).await;
+    let seller = seller.at(restored.base().to_string());
+    seller.get("/api/counters/visits").await.expect(404);
+}
+
+/// An installation that was restored from `backup`, and is whole.
+async fn restored(backup: &std::path::Path) -> Process {
+    let mut restored = Process::start(BINARY, &[]).await;
+    restored.terminate().await;
+    let restore = ["restore", backup.to_str().unwrap()];
+    let refused = restored.command(&restore, "").await;
+    assert!(text(&refused).contains("holds an installation already"), "{}", text(&refused));
+    for file in std::fs::read_dir(restored.data()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let output = restored.command(&restore, "").await;
+    assert!(output.status.success(), "{}", text(&output));
+    restored.resume().await;
+    restored.verify().await;
+    restored
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

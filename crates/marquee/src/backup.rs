@@ -9,7 +9,6 @@ use std::process::ExitCode;
 
 use kernel::{Error, Result};
 
-use crate::gateway::LEDGER;
 use crate::progress::telling;
 use crate::{House, Settings, data_dir};
 
@@ -77,7 +76,8 @@ pub(crate) fn restore(settings: &Settings, file: &Path) -> Result<ExitCode> {
         tempfile::Builder::new().prefix("restore-").tempdir_in(data).map_err(failed("make a folder"))?;
     let names = unpack(archive, aside.path())?;
     let has = |name: &&str| names.contains(&format!("{name}.db"));
-    if let Some(absent) = data_dir::DATABASES.iter().filter(|name| **name != LEDGER).find(|name| !has(name)) {
+    let mut needed = data_dir::DATABASES.iter().filter(|name| !data_dir::MAY_LACK.contains(name));
+    if let Some(absent) = needed.find(|name| !has(name)) {
         return Err(Error::invalid(format!("this is not a whole backup of Marquee: {absent} is missing")));
     }
     let marker = data_dir::restoring(data);

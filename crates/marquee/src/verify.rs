@@ -1,14 +1,17 @@
 //! `marquee verify`: recomputes the invariants from the rows, beside a running server. What looks broken
 //! is looked at again until a deadline, since copies may lag by milliseconds; what stays is a fault.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use contracts::{OrderStatus, PaymentState, PaymentStatus};
+use counters::verify::Sold;
 use db::{Db, Limits, Location};
 use kernel::{Error, OrderId, Result, TicketId};
+use orders::verify::Checked;
 use payments::Gateway;
 use tickets::Ticket;
 
@@ -32,6 +35,7 @@ struct Books {
     orders: Db,
     expiration: Db,
     payments: Db,
+    counters: Db,
     gateway: Gateway,
 }
 
@@ -58,6 +62,7 @@ pub(crate) async fn verify(settings: &Settings) -> Result<ExitCode> {
     check(&mut whole, "I4", "orders' copies of tickets are equal", || books.ticket_copies()).await?;
     check(&mut whole, "I4", "payments' copies of orders are equal", || books.order_copies()).await?;
     check(&mut whole, "I4", "every open hold has an end", || books.ends()).await?;
+    check(&mut whole, "I4", "what counters says was sold is what orders says", || books.sales()).await?;
     check(&mut whole, "I4", "no event is parked or stuck", || books.delivery()).await?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -123,6 +128,7 @@ impl Books {
             orders: open("orders")?,
             expiration: open("expiration")?,
             payments: open("payments")?,
+            counters: open("counters")?,
             gateway: gateway::open(settings, false).await?,
         })
     }
@@ -185,7 +191,8 @@ impl Books {
 
     async fn delivery(&self) -> Finding {
         let mut faults = Vec::new();
-        let databases = [&self.accounts, &self.tickets, &self.orders, &self.expiration, &self.payments];
+        let databases =
+            [&self.accounts, &self.tickets, &self.orders, &self.expiration, &self.payments, &self.counters];
         for db in databases {
             let parked = db.count_dead_letters().await?;
             if parked > 0 {
@@ -256,6 +263,34 @@ impl Books {
         }
     }
 
+    /// What was counted as sold or refunded, order by order and summed up. An order that was completed before the first
+    /// sale was counted may be missing there: the house may have been without counters.
+    async fn sales(&self) -> Finding {
+        let (mut seen, mut faults) = counters::verify::sums(&self.counters).await?;
+        let began = counters::verify::began(&self.counters).await?;
+        let mut after: Option<OrderId> = None;
+        loop {
+            let page = orders::verify::orders_after(&self.orders, after, PAGE).await?;
+            let until = page.last().map(|last| last.id);
+            // There are no more of them than orders; one more would be a fault already.
+            let sold = counters::verify::sold_between(&self.counters, after, until, PAGE + 1).await?;
+            let mut sold: HashMap<OrderId, Sold> =
+                sold.into_iter().map(|sold| (sold.order_id, sold)).collect();
+            for order in &page {
+                let counted = sold.remove(&order.id);
+                let is_new = began.zip(order.completed_at).is_some_and(|(began, at)| at > began);
+                seen += i64::from(counted.is_none() && is_new);
+                faults.extend(miscounted(order, counted.as_ref(), is_new));
+            }
+            let strange = sold.into_keys().map(|order| format!("order {order} was counted, orders has none"));
+            faults.extend(strange);
+            if until.is_none() {
+                return Ok((seen, faults));
+            }
+            after = until;
+        }
+    }
+
     async fn ends(&self) -> Finding {
         let (mut seen, mut faults) = (0, Vec::new());
         let mut after: Option<OrderId> = None;
@@ -283,4 +318,18 @@ fn differs(ticket: &Ticket, copy: &orders::verify::TicketCopy) -> Option<String>
     }
     (ticket.taken != copy.taken)
         .then(|| format!("ticket {} shows {} taken, orders has {}", ticket.id, ticket.taken, copy.taken))
+}
+
+/// What is wrong with how an order was counted, if it was; `is_new` says that it was to be, once it was complete.
+fn miscounted(order: &Checked, counted: Option<&Sold>, is_new: bool) -> Option<String> {
+    let is_right = match (counted, order.status) {
+        (None, _) => !is_new,
+        (Some(sold), OrderStatus::Complete | OrderStatus::Cancelled) => {
+            (sold.ticket_id, sold.quantity, sold.refunded)
+                == (order.ticket_id, order.quantity, order.status == OrderStatus::Cancelled)
+        }
+        (Some(_), _) => false,
+    };
+    let Checked { id, version, status, quantity, .. } = order;
+    (!is_right).then(|| format!("order {id} v{version} {status} of {quantity}: counters has {counted:?}"))
 }

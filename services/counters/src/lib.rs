@@ -12,6 +12,7 @@ pub mod model;
 mod split;
 mod store;
 mod tally;
+pub mod verify;
 
 use std::sync::Arc;
 

@@ -87,3 +87,26 @@ pub async fn sell(tx: &Tx, sales: &[(OrderId, TicketId, i64)]) -> Result<Vec<Ord
 pub async fn take_back(tx: &Tx, order: OrderId) -> Result<Option<(TicketId, i64)>> {
     tx.optional(TAKE_BACK, &[&order]).await
 }
+
+/// For `marquee verify`.
+pub mod check {
+    /// Counters of sales that are not what the orders add up to.
+    pub const SUMS: &str = "WITH sums (key, sum) AS (
+            SELECT 'marquee:sold:' || ticket_id, SUM(quantity) FROM sold GROUP BY ticket_id
+            UNION ALL SELECT 'marquee:refunded:' || ticket_id, SUM(quantity) FROM sold WHERE refunded GROUP BY ticket_id
+            UNION ALL SELECT 'marquee:sold', SUM(quantity) FROM sold
+            UNION ALL SELECT 'marquee:refunded', SUM(quantity) FROM sold WHERE refunded
+        ), counted (key, value) AS (
+            SELECT key, value FROM counters WHERE key LIKE 'marquee:sold%' OR key LIKE 'marquee:refunded%'
+        )
+        SELECT COALESCE(s.key, c.key), COALESCE(c.value, 0), CAST(COALESCE(s.sum, 0) AS BIGINT)
+        FROM sums s FULL OUTER JOIN counted c ON c.key = s.key
+        WHERE COALESCE(c.value, 0) <> COALESCE(s.sum, 0) ORDER BY 1 LIMIT 100";
+    /// How many orders were counted.
+    pub const ORDERS: &str = "SELECT COUNT(*) FROM sold";
+    /// Which they are.
+    pub const SOLD: &str = "SELECT order_id, ticket_id, quantity, refunded FROM sold
+        WHERE order_id > $1 AND order_id <= $2 ORDER BY order_id LIMIT $3";
+    /// When the first sale was counted.
+    pub const BEGAN: &str = "SELECT created_at FROM counters WHERE key = 'marquee:sold'";
+}

@@ -373,8 +373,9 @@ pub mod check {
     /// How many tickets there are.
     pub const TICKETS: &str = "SELECT COUNT(*) FROM stock";
     /// Orders with their paths.
-    pub const ORDERS: &str = "SELECT id, version, status, reason, amount, payment_id, history, quantity,
-            (SELECT COUNT(*) FROM admissions a WHERE a.order_id = orders.id)
+    pub const ORDERS: &str =
+        "SELECT id, version, status, reason, amount, payment_id, history, quantity, ticket_id,
+            completed_at, (SELECT COUNT(*) FROM admissions a WHERE a.order_id = orders.id)
         FROM orders WHERE id > $1 ORDER BY id LIMIT $2";
     /// Copies of tickets.
     pub const COPIES: &str = "SELECT ticket_id, version, seller_id, title, price, withdrawn, capacity, taken

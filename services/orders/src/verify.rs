@@ -2,7 +2,7 @@
 
 use contracts::{CancelReason, OrderStatus};
 use db::{Db, from_row};
-use kernel::{Money, OrderId, PaymentId, Result, TicketId, UserId};
+use kernel::{Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
 
 use crate::model::may_follow;
 use crate::store::check;
@@ -26,10 +26,26 @@ pub struct Checked {
     pub history: String,
     /// How many units it is for.
     pub quantity: i64,
+    /// Of what.
+    pub ticket_id: TicketId,
+    /// When it was completed first, if it was and that is known.
+    pub completed_at: Option<Instant>,
     /// How many units it admits.
     pub admissions: i64,
 }
-from_row!(Checked { id, version, status, reason, amount, payment_id, history, quantity, admissions });
+from_row!(Checked {
+    id,
+    version,
+    status,
+    reason,
+    amount,
+    payment_id,
+    history,
+    quantity,
+    ticket_id,
+    completed_at,
+    admissions
+});
 
 /// The copy of a ticket that orders keeps.
 #[derive(Debug, Clone, PartialEq)]

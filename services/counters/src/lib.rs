@@ -12,6 +12,8 @@ pub mod model;
 mod split;
 mod store;
 mod tally;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 
 use std::sync::Arc;

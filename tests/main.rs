@@ -6,6 +6,7 @@ mod browser;
 mod chaos;
 mod commands;
 mod copies;
+mod counters;
 mod crashes;
 mod engines_away;
 mod faults;

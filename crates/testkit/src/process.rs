@@ -48,8 +48,8 @@ impl Process {
     pub async fn resume(&mut self) {
         let mut command = Command::new(&self.binary);
         command.arg("serve").arg("--data").arg(self.dir.path()).args(["--port", "0"]).args(&self.flags);
-        command.envs(self.env.iter().cloned());
-        command.env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+        command.env("RUST_LOG", "warn").envs(self.env.iter().cloned());
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
         let mut child = command.spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let greeting = tokio::time::timeout(DEADLINE, lines.next_line()).await.expect("it greets in time");
@@ -93,8 +93,16 @@ impl Process {
         self.signal("-CONT").await;
     }
 
+    /// Its number, to the operating system.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("it runs")
+    }
+
     async fn signal(&self, signal: &str) {
-        let pid = self.child.as_ref().and_then(Child::id).expect("it runs").to_string();
+        let pid = self.id().to_string();
         Command::new("kill").args([signal, &pid]).status().await.expect("kill runs");
     }
 

@@ -14,6 +14,7 @@ mod lane;
 mod leases;
 mod location;
 mod many;
+mod meters;
 mod migrate;
 mod outbox;
 mod postgres;
@@ -40,6 +41,7 @@ pub use lane::Lane;
 pub use leases::{LEASE, Lease};
 pub use location::Location;
 pub use many::Many;
+pub use meters::describe_metrics;
 pub use migrate::Migration;
 pub use outbox::{COUNTED, Recorded};
 pub use postgres::Limits;
@@ -202,6 +204,13 @@ impl Db {
 
     fn lanes(&self) -> MutexGuard<'_, Vec<Arc<Waiters>>> {
         self.shared.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings those metrics up to date that are read rather than counted: how the pool is. Asks nobody.
+    pub fn observe(&self) {
+        if let Engine::Postgres(postgres) = &self.engine {
+            postgres.observe(self.name());
+        }
     }
 
     /// Whether the engine answers.

@@ -19,6 +19,7 @@ use self::connection::{Connection, Connector, Done};
 use self::failure::Failure;
 pub use self::limits::Limits;
 pub(crate) use self::transaction::Transaction;
+use crate::meters::{PostgresMeters, observe_pool};
 use crate::tx::Handle;
 use crate::{FromRow, Param, Row, Shared, Tx};
 
@@ -29,11 +30,12 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct Postgres {
     pool: Pool<Connector>,
     limits: Limits,
+    meters: PostgresMeters,
 }
 
 impl Postgres {
     /// For the server at `url`. Connects when it is first used.
-    pub(crate) fn new(url: &str, schema: &str, limits: Limits) -> Result<Self> {
+    pub(crate) fn new(url: &str, schema: &'static str, limits: Limits) -> Result<Self> {
         let connector = Connector::new(url, schema, &limits)?;
         let timeouts =
             Timeouts { wait: Some(limits.wait), create: Some(limits.connect), recycle: Some(limits.connect) };
@@ -43,7 +45,7 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|e| Error::internal("no pool of connections").because(e))?;
-        Ok(Self { pool, limits })
+        Ok(Self { pool, limits, meters: PostgresMeters::new(schema) })
     }
 
     pub(crate) async fn write<T, F, Fut>(&self, shared: &Arc<Shared>, f: F) -> Result<T>
@@ -63,7 +65,7 @@ impl Postgres {
             if attempt >= failure.attempts {
                 return Err(failure.error);
             }
-            metrics::counter!("db_repeats_total", "db" => shared.name).increment(1);
+            self.meters.repeats.increment(1);
             tokio::time::sleep(pause(attempt)).await;
         }
     }
@@ -84,10 +86,13 @@ impl Postgres {
             return Err(failure);
         }
         let value = outcome?;
-        let limit = self.limits.statement;
+        let (limit, seconds) = (self.limits.statement, self.meters.commit.clone());
         // On its own feet: a caller who goes away now must not leave what follows a commit undone.
         let committed = tokio::spawn(async move {
-            transaction.commit(limit).await?;
+            let begun = Instant::now();
+            let committed = transaction.commit(limit).await;
+            seconds.record(begun.elapsed());
+            committed?;
             after.run();
             Ok::<(), Failure>(())
         });
@@ -130,12 +135,20 @@ impl Postgres {
     }
 
     async fn connection(&self) -> Result<Object<Connector>, Failure> {
-        self.pool.get().await.map_err(|error| match error {
+        let begun = Instant::now();
+        let connection = self.pool.get().await;
+        self.meters.wait.record(begun.elapsed());
+        connection.map_err(|error| match error {
             // The next one may be better: a server that restarts closes all of them at once.
             PoolError::Backend(failure) => failure,
             PoolError::Timeout(_) => Failure::away("no connection to the database in time"),
             other => Error::unavailable("no connection to the database").because(other).into(),
         })
+    }
+
+    /// Notes how the pool is.
+    pub(crate) fn observe(&self, name: &'static str) {
+        observe_pool(name, &self.pool.status());
     }
 
     /// A connection of its own, without a limit to its statements, for migrations.

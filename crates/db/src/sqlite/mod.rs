@@ -18,6 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use kernel::{Error, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
@@ -25,6 +26,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use self::readers::Readers;
 pub use self::snapshot::snapshot;
 pub(crate) use self::writer::Writer;
+use crate::meters::SqliteMeters;
 use crate::tx::Handle;
 use crate::{FromRow, Param, Shared, Tx, Value};
 
@@ -34,11 +36,14 @@ pub(crate) struct Sqlite {
     readers: Arc<Readers>,
     /// Wakes the committer; full means that it is awake already.
     wake: SyncSender<()>,
+    /// How long jobs wait for the writer.
+    wait: metrics::Histogram,
 }
 
 impl Sqlite {
     pub(crate) fn open(path: &Path, name: &'static str) -> Result<Self> {
-        let writer = Arc::new(Mutex::new(Writer::open(path, name)?));
+        let SqliteMeters { wait, commit, group } = SqliteMeters::new(name);
+        let writer = Arc::new(Mutex::new(Writer::open(path, name, commit, group)?));
         let readers = Arc::new(Readers::open(path)?);
         let (wake, woken) = sync_channel(1);
         // Not a share of its own: whoever drops the database closes it, and does not leave that to a thread which
@@ -55,7 +60,7 @@ impl Sqlite {
                 }
             })
             .map_err(|e| Error::unavailable("cannot start a thread").because(e))?;
-        Ok(Self { path: path.to_path_buf(), writer, readers, wake })
+        Ok(Self { path: path.to_path_buf(), writer, readers, wake, wait })
     }
 
     pub(crate) async fn write<T, F, Fut>(&self, shared: &Arc<Shared>, f: F) -> Result<T>
@@ -63,10 +68,27 @@ impl Sqlite {
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let writer = Arc::clone(&self.writer).lock_owned().await;
+        let writer = self.turn().await;
         let (value, durable) = self.run(writer, shared, &f)?;
         durable.await.map_err(|_| Error::unavailable("the committer is gone"))??;
         Ok(value)
+    }
+
+    /// The writer, when it is this job's turn.
+    async fn turn(&self) -> OwnedMutexGuard<Writer> {
+        match Arc::clone(&self.writer).try_lock_owned() {
+            Ok(writer) => {
+                // Without a look at the clock.
+                self.wait.record(Duration::ZERO);
+                writer
+            }
+            Err(_) => {
+                let begun = Instant::now();
+                let writer = Arc::clone(&self.writer).lock_owned().await;
+                self.wait.record(begun.elapsed());
+                writer
+            }
+        }
     }
 
     /// Runs one job in the open group; the receiver hears when the group is durable.

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use kernel::{Error, Result};
+use metrics::Histogram;
 use tokio::sync::{Notify, oneshot};
 
 use super::connection::{Connection, named};
@@ -12,6 +14,8 @@ use crate::tx::After;
 pub(crate) struct Writer {
     pub(crate) connection: Connection,
     name: &'static str,
+    seconds: Histogram,
+    sizes: Histogram,
     open: bool,
     /// Whether the running job has a savepoint; the first of a group needs none, for there is nothing else to keep.
     savepoint: bool,
@@ -52,10 +56,18 @@ impl Group {
 }
 
 impl Writer {
-    pub(super) fn open(path: &Path, name: &'static str) -> Result<Self> {
+    /// Opens the file. `seconds` and `sizes` are told of each commit.
+    pub(super) fn open(
+        path: &Path,
+        name: &'static str,
+        seconds: Histogram,
+        sizes: Histogram,
+    ) -> Result<Self> {
         Ok(Self {
             connection: Connection::open(path, true)?,
             name,
+            seconds,
+            sizes,
             open: false,
             savepoint: false,
             waiting: Vec::new(),
@@ -141,8 +153,11 @@ impl Writer {
             return Group { waiting, fate: Ok(()) };
         }
         self.open = false;
-        metrics::histogram!("db_group_size", "db" => self.name).record(waiting.len() as f64);
-        let fate = self.statement("COMMIT").map_err(|error| {
+        self.sizes.record(waiting.len() as f64);
+        let begun = Instant::now();
+        let committed = self.statement("COMMIT");
+        self.seconds.record(begun.elapsed());
+        let fate = committed.map_err(|error| {
             tracing::error!(db = self.name, jobs = waiting.len(), error = ?error, "a commit failed");
             if !self.connection.raw.is_autocommit() {
                 // If even this fails the next BEGIN does too, and says so to its caller.

@@ -166,8 +166,6 @@ async fn bring(subscription: &Subscription, batch: &[Delivery]) {
     if heard.is_empty() {
         return;
     }
-    metrics::counter!("events_delivered_total", "consumer" => subscription.name())
-        .increment(heard.len() as u64);
     let mut said = false;
     while let Err(error) = subscription.take(&heard, None).await {
         if !std::mem::replace(&mut said, true) {
@@ -175,4 +173,5 @@ async fn bring(subscription: &Subscription, batch: &[Delivery]) {
         }
         tokio::time::sleep(AGAIN).await;
     }
+    subscription.count(&heard);
 }

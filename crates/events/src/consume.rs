@@ -13,6 +13,7 @@ use kernel::{Error, Result};
 use tokio::sync::Mutex;
 
 use crate::delivery::Delivery;
+use crate::meters::ConsumerMeters;
 use crate::positions::{Positions, lost};
 
 /// How often an event is tried before it is parked.
@@ -44,6 +45,7 @@ pub struct Subscription {
     handler: Arc<dyn Handler>,
     /// Held while dead letters are replayed; clones share it.
     replaying: Arc<Mutex<()>>,
+    meters: Arc<ConsumerMeters>,
 }
 
 /// What a replay of dead letters came to.
@@ -58,7 +60,8 @@ pub struct Replayed {
 impl Subscription {
     /// `handler` takes events into `db`.
     pub fn new(db: Db, handler: Arc<dyn Handler>) -> Self {
-        Self { db, handler, replaying: Arc::default() }
+        let meters = Arc::new(ConsumerMeters::new(db.name()));
+        Self { db, handler, replaying: Arc::default(), meters }
     }
 
     /// The consumer's name.
@@ -77,6 +80,15 @@ impl Subscription {
 
     pub(crate) fn hears(&self, delivery: &Delivery) -> bool {
         self.handler.subjects().contains(&delivery.recorded.subject.as_str())
+    }
+
+    /// Counts what was taken in, and notes how old the oldest of it was by then.
+    pub(crate) fn count(&self, taken: &[&Delivery]) {
+        let heard = taken.iter().filter(|delivery| self.hears(delivery));
+        self.meters.delivered.increment(heard.clone().count() as u64);
+        if let Some(oldest) = heard.map(|delivery| delivery.recorded.occurred_at).min() {
+            self.meters.age.record(oldest.until(self.db.clock().now()));
+        }
     }
 
     /// Takes a batch in. Afterwards each event that is heard has had its effect or is parked, and where
@@ -107,7 +119,7 @@ impl Subscription {
         }
         let Recorded { id, subject, aggregate, version, .. } = &delivery.recorded;
         tracing::error!(consumer = self.name(), %id, subject, aggregate, version, error = ?last, "an event is parked");
-        metrics::counter!("events_parked_total", "consumer" => self.name()).increment(1);
+        self.meters.parked.increment(1);
         let reason = &last.to_string();
         self.moving(&[delivery], positions, |tx| async move { tx.park(&delivery.recorded, reason).await })
             .await

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Subscription;
 use crate::delivery::Delivery;
+use crate::meters::{Share, StreamMeters};
 use crate::nats::{Nats, Partition, Reader, hash, partitions_of};
 use crate::positions::{Positions, lost};
 
@@ -46,7 +47,8 @@ pub(crate) fn start(
     let partitions = partitions_of(subscription.subjects());
     let (arrivals, queue) = mpsc::channel(QUEUE);
     let positions = Arc::new(Positions::new(owner));
-    let intake = Intake { subscription, positions, let_go: Notify::new(), stop: stop.clone() };
+    let meters = StreamMeters::new(subscription.name());
+    let intake = Intake { subscription, positions, let_go: Notify::new(), stop: stop.clone(), meters };
     let (nats, owner) = (nats.clone(), owner.to_owned());
     tasks.spawn(async move {
         let keeper = Keeper { nats, owner, intake: &intake, partitions, arrivals };
@@ -61,6 +63,7 @@ struct Intake {
     /// Rung when a partition was let go.
     let_go: Notify,
     stop: CancellationToken,
+    meters: StreamMeters,
 }
 
 impl Intake {
@@ -91,7 +94,7 @@ impl Intake {
                 return;
             }
             let Err(error) = self.subscription.take(&wanted, Some(&self.positions)).await else {
-                self.count(&wanted);
+                self.subscription.count(&wanted);
                 return;
             };
             if let Some(partition) = lost(&error) {
@@ -107,17 +110,6 @@ impl Intake {
                     () = sleep(AGAIN) => {}
                 }
             }
-        }
-    }
-
-    fn count(&self, taken: &[&Delivery]) {
-        let (name, now) = (self.subscription.name(), self.subscription.db().clock().now());
-        let heard = taken.iter().filter(|delivery| self.subscription.hears(delivery));
-        metrics::counter!("events_delivered_total", "consumer" => name)
-            .increment(heard.clone().count() as u64);
-        if let Some(oldest) = heard.map(|delivery| delivery.recorded.occurred_at).min() {
-            let lag = oldest.until(now).as_secs_f64();
-            metrics::histogram!("events_delivery_seconds", "consumer" => name).record(lag);
         }
     }
 }
@@ -147,7 +139,7 @@ impl Keeper<'_> {
                 },
                 () = self.intake.stop.cancelled() => return,
             }
-            metrics::gauge!("partitions_held", "consumer" => name).set(self.held().len() as f64);
+            self.intake.meters.held.set(self.held().len() as f64);
             tokio::select! {
                 () = self.intake.let_go.notified() => {}
                 () = sleep(KEEP) => {}
@@ -228,6 +220,8 @@ impl Keeper<'_> {
             position: lease.position,
             mark: lease.mark.into(),
             arrivals: self.arrivals.clone(),
+            backlog: Share::new(self.intake.meters.backlog.clone()),
+            missed: self.intake.meters.missed.clone(),
         };
         tokio::spawn(stop.run_until_cancelled_owned(reader.run()));
         Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use db::{Db, Feed};
 use kernel::{Error, Result};
+use metrics::{Histogram, histogram};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -36,9 +37,11 @@ pub async fn run_relay(db: Db, bus: Bus, owner: String, stop: CancellationToken)
 /// As [`run_relay`]; `renews` says whether nobody else in this process renews its leases in this database.
 pub(crate) async fn relay(db: Db, bus: Bus, owner: String, renews: bool, stop: CancellationToken) {
     let mut outlet = bus.outlet(&db);
+    let age = histogram!("outbox_delivery_seconds", "service" => db.name());
     let mut failing = false;
     while !stop.is_cancelled() {
-        let mut relay = Relay { db: &db, owner: &owner, renews, outlet: &mut outlet, follows: false };
+        let mut relay =
+            Relay { db: &db, owner: &owner, renews, outlet: &mut outlet, age: &age, follows: false };
         let Err(error) = relay.turn(&stop).await else { continue };
         // One line for each time of trouble.
         if !failing || relay.follows {
@@ -83,6 +86,8 @@ struct Relay<'a> {
     owner: &'a str,
     renews: bool,
     outlet: &'a mut Outlet,
+    /// How old events are when the bus has taken them over.
+    age: &'a Histogram,
     /// Whether this turn came so far as to relay.
     follows: bool,
 }
@@ -138,8 +143,7 @@ impl Relay<'_> {
                 let fence = Fence::new(self.db, self.owner, feed.mark());
                 self.outlet.publish(batch, &fence).await?;
                 let lag = first_at.until(self.db.clock().now());
-                metrics::histogram!("outbox_delivery_seconds", "service" => self.db.name())
-                    .record(lag.as_secs_f64());
+                self.age.record(lag);
             }
             // And now and then without news: what a late transaction holds up must not cost the lease.
             let is_due = count > 0 && renewed_at.elapsed() >= AGAIN;

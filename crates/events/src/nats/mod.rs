@@ -115,6 +115,8 @@ impl Nats {
             return Err(Error::invalid("The prefix of NATS takes lower-case letters, digits, - and _ only"));
         }
         let address = Address::parse(url)?;
+        metrics::gauge!("nats_connected").set(0.0);
+        metrics::counter!("broadcasts_dropped_total").increment(0);
         let (changed, link) = watch::channel(Link::default());
         let options = ConnectOptions::new()
             .name(prefix)

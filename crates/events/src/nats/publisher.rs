@@ -15,6 +15,7 @@ use db::Recorded;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use kernel::{Error, Result};
+use metrics::{Counter, counter};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -44,6 +45,7 @@ pub(crate) struct Publisher {
     checked: (Instant, u64),
     /// Off only where a test shows what happens without.
     fenced: bool,
+    published: Counter,
 }
 
 /// What became of a batch that was sent.
@@ -63,7 +65,8 @@ impl Publisher {
     pub(crate) fn new(nats: Nats, service: &'static str) -> Self {
         let (stream, link) = (nats.stream_name(service), nats.link());
         let checked = (Instant::now(), 0);
-        Self { nats, service, stream, known: None, bells: None, link, checked, fenced: true }
+        let published = counter!("events_published_total", "service" => service);
+        Self { nats, service, stream, known: None, bells: None, link, checked, fenced: true, published }
     }
 
     pub(crate) fn mark(&self) -> String {
@@ -135,7 +138,7 @@ impl Publisher {
         let (mut rest, mut fruitless) = (batch, 0);
         while !rest.is_empty() {
             let Sent { stored, refused } = self.send(rest).await?;
-            metrics::counter!("events_published_total", "service" => self.service).increment(stored as u64);
+            self.published.increment(stored as u64);
             rest = &rest[stored..];
             fruitless = if stored == 0 { fruitless + 1 } else { 0 };
             match refused {

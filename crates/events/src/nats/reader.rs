@@ -7,12 +7,14 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use db::{Db, Recorded};
 use futures_util::StreamExt as _;
 use kernel::{Error, EventId, Result};
+use metrics::Counter;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::stream::Partition;
 use super::{Link, Nats, away, wire};
 use crate::delivery::{Delivery, Place};
+use crate::meters::Share;
 use crate::positions::{Positions, lost};
 
 /// Messages asked for at a time.
@@ -48,6 +50,9 @@ pub(crate) struct Reader {
     pub(crate) position: i64,
     pub(crate) mark: Arc<str>,
     pub(crate) arrivals: mpsc::Sender<Delivery>,
+    /// What the server still has for this reader, as it says with each message.
+    pub(crate) backlog: Share,
+    pub(crate) missed: Counter,
 }
 
 impl Reader {
@@ -92,7 +97,7 @@ impl Reader {
         // A stream that was made and filled before this consumer came is not a loss; it begins where that does.
         let (position, first) = (self.position, info.state.first_sequence);
         if position > 0 && u64::try_from(position).unwrap_or(0) + 1 < first {
-            metrics::counter!("events_missed_total", "consumer" => self.db.name()).increment(1);
+            self.missed.increment(1);
             tracing::error!(
                 consumer = self.db.name(),
                 partition = &*self.partition.lease,
@@ -135,6 +140,7 @@ impl Reader {
                 return Err(Error::unavailable("a message was lost on its way"));
             }
             expected += 1;
+            self.backlog.set(info.pending);
             let seq = i64::try_from(info.stream_sequence).unwrap_or(i64::MAX);
             if self.arrivals.send(self.delivery(&message, seq)).await.is_err() {
                 return Ok(());

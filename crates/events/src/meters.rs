@@ -1,0 +1,95 @@
+//! What the bus tells of itself. Handles are taken once and kept, so that a series is there from the start.
+
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
+
+/// Describes the metrics of the bus. The recorder has to be installed before, here as for the handles: those that
+/// were taken earlier count into nothing.
+pub fn describe_metrics() {
+    describe_histogram!(
+        "outbox_delivery_seconds",
+        Unit::Seconds,
+        "Age of a batch's oldest event when the bus has taken it over."
+    );
+    describe_counter!("events_published_total", "Events that a stream of NATS has stored.");
+    describe_counter!("events_delivered_total", "Events that a consumer was brought.");
+    describe_histogram!(
+        "events_delivery_seconds",
+        Unit::Seconds,
+        "Age of a batch's oldest event when a consumer has taken it in: how far copies lag."
+    );
+    describe_counter!("events_parked_total", "Events that a consumer could not take.");
+    describe_counter!(
+        "events_missed_total",
+        "Times that a stream had dropped events before a consumer heard them."
+    );
+    describe_gauge!(
+        "events_backlog",
+        "Events in streams of NATS that this process's consumer has yet to read."
+    );
+    describe_gauge!("partitions_held", "Partitions of streams that this process reads for a consumer.");
+    describe_gauge!("nats_connected", "Whether the connection to NATS stands.");
+    describe_counter!("broadcasts_dropped_total", "Messages to the other processes that were not sent.");
+}
+
+/// Of a subscription.
+pub(crate) struct ConsumerMeters {
+    pub(crate) delivered: Counter,
+    pub(crate) age: Histogram,
+    pub(crate) parked: Counter,
+}
+
+impl ConsumerMeters {
+    pub(crate) fn new(consumer: &'static str) -> Self {
+        Self {
+            delivered: counter!("events_delivered_total", "consumer" => consumer),
+            age: histogram!("events_delivery_seconds", "consumer" => consumer),
+            parked: counter!("events_parked_total", "consumer" => consumer),
+        }
+    }
+}
+
+/// Of a consumer that reads streams.
+pub(crate) struct StreamMeters {
+    pub(crate) backlog: Gauge,
+    pub(crate) held: Gauge,
+    pub(crate) missed: Counter,
+}
+
+impl StreamMeters {
+    pub(crate) fn new(consumer: &'static str) -> Self {
+        Self {
+            backlog: gauge!("events_backlog", "consumer" => consumer),
+            held: gauge!("partitions_held", "consumer" => consumer),
+            missed: counter!("events_missed_total", "consumer" => consumer),
+        }
+    }
+}
+
+/// One reader's part of a gauge. It is taken back with the reader.
+pub(crate) struct Share {
+    gauge: Gauge,
+    part: f64,
+}
+
+impl Share {
+    /// Nothing yet.
+    pub(crate) fn new(gauge: Gauge) -> Self {
+        Self { gauge, part: 0.0 }
+    }
+
+    /// Makes this part as large as `part`.
+    pub(crate) fn set(&mut self, part: u64) {
+        let part = part as f64;
+        self.gauge.increment(part - self.part);
+        self.part = part;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.gauge.decrement(self.part);
+    }
+}

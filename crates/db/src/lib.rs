@@ -206,8 +206,9 @@ impl Db {
         self.shared.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings those metrics up to date that are read rather than counted: how the pool is. Asks nobody.
+    /// Brings those metrics up to date that are read rather than counted: how the lanes and the pool are. Asks nobody.
     pub fn observe(&self) {
+        meters::observe_lanes(self.name(), self.waiting(), self.oldest_waiting());
         if let Engine::Postgres(postgres) = &self.engine {
             postgres.observe(self.name());
         }

@@ -1,6 +1,8 @@
 //! What databases tell of themselves, by the name of the database. Handles are taken once and kept: asking the
 //! recorder for one costs several allocations.
 
+use std::time::Duration;
+
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -26,6 +28,21 @@ pub fn describe_metrics() {
     describe_gauge!("db_pool_waiting", "Jobs that wait for a connection to PostgreSQL.");
     describe_counter!("db_repeats_total", "Transactions that PostgreSQL asked to run again.");
     describe_histogram!("db_lane_size", "Commands that one transaction of a lane took.");
+    describe_histogram!(
+        "db_lane_seconds",
+        Unit::Seconds,
+        "Time that a transaction of a lane took to be durable."
+    );
+    describe_gauge!("db_lane_waiting", "Callers that wait in lanes.");
+    describe_gauge!(
+        "db_lane_oldest_seconds",
+        Unit::Seconds,
+        "How long the one of them has waited who came first."
+    );
+    describe_counter!(
+        "db_lane_refused_total",
+        "Commands that were refused, as a lane was full or did not keep up."
+    );
 }
 
 /// Of a SQLite file's writer.
@@ -60,6 +77,12 @@ impl PostgresMeters {
             repeats: counter!("db_repeats_total", "db" => db),
         }
     }
+}
+
+/// Notes how many wait in the lanes of `db`, and for how long the first of them.
+pub(crate) fn observe_lanes(db: &'static str, waiting: usize, oldest: Duration) {
+    gauge!("db_lane_waiting", "db" => db).set(waiting as f64);
+    gauge!("db_lane_oldest_seconds", "db" => db).set(oldest.as_secs_f64());
 }
 
 /// Notes how the pool of `db` is at this moment.

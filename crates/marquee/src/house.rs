@@ -155,6 +155,11 @@ impl House {
         self.orders.as_ref().ok_or_else(|| elsewhere(Service::Orders))
     }
 
+    /// The ends of holds, if they are in this process.
+    pub(crate) fn expiration(&self) -> Option<&Expiration> {
+        self.expiration.as_ref()
+    }
+
     /// Money.
     ///
     /// # Errors
@@ -258,6 +263,7 @@ impl House {
             tasks.spawn((prune(db.clone()).run)(stop.clone()));
         }
         tasks.spawn((look_again(self.web.clone()).run)(stop.clone()));
+        tasks.spawn((telemetry::upkeep()?.run)(stop.clone()));
         let jobs = [
             self.accounts.as_ref().map(Accounts::jobs),
             self.tickets.as_ref().map(Tickets::jobs),

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use counters::Counters;
 use db::Db;
 use events::Nats;
 use kernel::{Error, Result};
@@ -13,14 +12,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use web::{Documentation, Routes, Web, routes};
 
+use crate::gauges::Gauges;
 use crate::{House, openapi, telemetry};
 
 #[derive(Clone)]
 struct Operations {
     databases: std::sync::Arc<[Db]>,
     bus: Option<Nats>,
-    counters: Option<Counters>,
     web: Web,
+    gauges: Gauges,
     metrics: PrometheusHandle,
 }
 
@@ -29,8 +29,8 @@ pub(crate) fn routes(house: &House) -> Result<Router> {
     let state = Operations {
         databases: house.databases().into(),
         bus: house.bus().cloned(),
-        counters: house.counters().cloned(),
         web: house.web.clone(),
+        gauges: Gauges::new(house),
         metrics: telemetry::metrics()?,
     };
     Ok(unserved().with_state(state).into_router())
@@ -139,30 +139,7 @@ async fn ready(State(operations): State<Operations>) -> web::Result<Json<Readine
                example = "dead_letters{service=\"orders\"} 0\n")),
 )]
 async fn metrics(State(operations): State<Operations>) -> web::Result<Response> {
-    if let Some(counters) = &operations.counters {
-        counters.gauge();
-    }
-    for db in operations.databases.iter() {
-        metrics::gauge!("db_lane_waiting", "db" => db.name()).set(db.waiting() as f64);
-        metrics::gauge!("db_lane_oldest_seconds", "db" => db.name()).set(db.oldest_waiting().as_secs_f64());
-        let up = gauge(db).await;
-        if let Err(error) = &up {
-            // The metrics of an outage are the ones that are wanted most.
-            tracing::debug!(db = db.name(), ?error, "its own figures are not to be had");
-        }
-        metrics::gauge!("database_up", "service" => db.name()).set(f64::from(u8::from(up.is_ok())));
-    }
-    operations.metrics.run_upkeep();
+    operations.gauges.refresh().await;
     let text = operations.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
-}
-
-/// Sets what has to be asked of a database.
-async fn gauge(db: &Db) -> Result<()> {
-    let (waiting, since) = db.outbox_lag().await?;
-    let age = since.map_or(0.0, |at| at.until(db.clock().now()).as_secs_f64());
-    metrics::gauge!("outbox_waiting", "service" => db.name()).set(waiting as f64);
-    metrics::gauge!("outbox_oldest_seconds", "service" => db.name()).set(age);
-    metrics::gauge!("dead_letters", "service" => db.name()).set(db.count_dead_letters().await? as f64);
-    Ok(())
 }

@@ -1,15 +1,22 @@
 //! Logs and metrics of the process.
 
+use std::future::ready;
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use events::Job;
 use kernel::{Error, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use crate::gauges;
+
 /// Seconds, from a fast read to the longest a request may take.
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+const SIZES: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0, 4096.0];
+/// Histograms keep every value until they are looked after, whether anybody scrapes them or not.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Starts logging to standard error; `RUST_LOG` narrows it.
 pub(crate) fn init_logs(format: &str) {
@@ -33,14 +40,31 @@ pub(crate) fn metrics() -> Result<PrometheusHandle> {
     if let Some(handle) = HANDLE.get() {
         return Ok(handle.clone());
     }
-    let handle = PrometheusBuilder::new()
+    let installed = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
         .and_then(|b| b.set_buckets_for_metric(Matcher::Suffix("_size".into()), &SIZES))
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| Error::internal("cannot install the metrics").because(e));
-    match handle {
-        Ok(handle) => Ok(HANDLE.get_or_init(|| handle).clone()),
+    match installed {
+        Ok(handle) => {
+            db::describe_metrics();
+            events::describe_metrics();
+            gauges::describe();
+            Ok(HANDLE.get_or_init(|| handle).clone())
+        }
         // Another start of this process was quicker.
         Err(error) => HANDLE.get().cloned().ok_or(error),
     }
+}
+
+/// What looks after the metrics for as long as the process runs.
+///
+/// # Errors
+/// As [`metrics`].
+pub(crate) fn upkeep() -> Result<Job> {
+    let handle = metrics()?;
+    Ok(Job::periodic("look after the metrics", UPKEEP, move || {
+        handle.run_upkeep();
+        ready(Ok(()))
+    }))
 }

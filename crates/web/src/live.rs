@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
+use crate::meters::UnderWay;
 use crate::problem::Problem;
 use crate::web::Web;
 
@@ -120,7 +121,8 @@ where
 {
     let now = Instant::now();
     let watch = web.changes().watch(key);
-    let feed = Feed { watch, shutdown: web.shutdown().clone(), read, looked: now, spoke: now, shown: None };
+    let (shutdown, _open) = (web.shutdown().clone(), web.meters().stream());
+    let feed = Feed { watch, shutdown, read, looked: now, spoke: now, shown: None, _open };
     answer(stream::unfold(feed, async |mut feed| {
         let event = feed.next().await?;
         Some((event, feed))
@@ -146,6 +148,7 @@ struct Feed<F> {
     spoke: Instant,
     /// The state that the page shows.
     shown: Option<String>,
+    _open: UnderWay,
 }
 
 impl<F, Fut, T> Feed<F>

@@ -60,6 +60,11 @@ impl Revocations {
         self.0.table.read().unwrap_or_else(PoisonError::into_inner).until.contains_key(&id)
     }
 
+    /// How many are known here; a few of them may have expired meanwhile.
+    pub fn count(&self) -> usize {
+        self.0.table.read().unwrap_or_else(PoisonError::into_inner).until.len()
+    }
+
     /// Notes that every live revocation is known here: those from before the start have been read. What
     /// comes in between is not to be missed, so a process listens first and reads then.
     pub fn learned(&self) {

@@ -41,7 +41,9 @@ async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Res
     async move {
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
+        let under_way = context.web().meters().request();
         let mut response = answer(&context, request, next).await;
+        drop(under_way);
         response.headers_mut().insert(X_REQUEST_ID, context.request_id().clone());
         record(&context, &method, route.as_ref(), response.status(), started.elapsed());
         response

@@ -8,7 +8,8 @@ mod api;
 mod batch;
 mod bodies;
 mod events;
-pub mod model;
+pub mod meters;
+mod model;
 mod split;
 mod store;
 mod tally;
@@ -45,14 +46,14 @@ struct Inner {
     db: Db,
     settings: Settings,
     tally: Tally,
-    refused: metrics::Counter,
 }
 
 impl Counters {
     /// The service on its database, which is open and migrated. Starts the committer on the current runtime.
     pub fn new(db: Db, settings: Settings) -> Self {
-        let (tally, refused) = (tally::start(&db), metrics::counter!("counter_refused_total"));
-        Self(Arc::new(Inner { db, settings, tally, refused }))
+        meters::begin();
+        let tally = tally::start(&db);
+        Self(Arc::new(Inner { db, settings, tally }))
     }
 
     /// Its JSON calls and pages.

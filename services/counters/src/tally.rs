@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use db::{Db, IdempotencyKey, Lane, Recall, StoredAnswer, Tx};
 use kernel::{Error, Kind, Result};
-use metrics::{counter, histogram};
 
 use crate::model::{Increment, add_up, is_safe};
-use crate::{Counters, store};
+use crate::{Counters, meters, store};
 
 /// Increments that are added in one transaction: one, or the part of a batch.
 pub(crate) struct Command {
@@ -163,7 +162,7 @@ async fn count(tx: &Tx, increments: &[&Increment]) -> Result<Vec<Result<i64>>> {
             answers[*place] = answer;
         }
     }
-    note(tx, increments.len());
+    meters::added(tx, increments.len());
     Ok(answers)
 }
 
@@ -177,15 +176,6 @@ async fn one_by_one(tx: &Tx, key: &str, values: &[i64]) -> Result<i64> {
     Ok(base)
 }
 
-fn note(tx: &Tx, increments: usize) {
-    if increments > 0 {
-        tx.after_commit(move || {
-            histogram!("counter_batch_size").record(increments as f64);
-            counter!("counter_increments_total").increment(increments as u64);
-        });
-    }
-}
-
 impl Counters {
     /// Adds to a counter; what comes back is durable.
     ///
@@ -195,7 +185,7 @@ impl Counters {
     pub(crate) async fn count(&self, command: Command) -> Result<Outcome> {
         let counted = self.0.tally.submit(command).await;
         if counted.as_ref().is_err_and(|error| error.kind == Kind::Unavailable) {
-            self.0.refused.increment(1);
+            meters::refused();
         }
         counted
     }

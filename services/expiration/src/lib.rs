@@ -1,6 +1,7 @@
 //! Expiration: remembers when each hold ends and says so, through restarts. Time is a row here; the
 //! timer in memory is only a reason to look sooner.
 
+mod meters;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub struct Expiration {
 impl Expiration {
     /// The service on its database, which is open and migrated.
     pub fn new(db: Db) -> Self {
+        meters::describe();
         Self { db, sooner: Arc::default() }
     }
 

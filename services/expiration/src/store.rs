@@ -11,6 +11,10 @@ static REMEMBER: Many = Many::new(
 );
 static FORGET: Many = Many::new("DELETE FROM holds WHERE order_id IN (", "?", ")");
 const NEXT_END: &str = "SELECT MIN(expires_at) FROM holds";
+/// Both parts go along an index, however many holds there are.
+const ACTIVE: &str = "SELECT (SELECT COUNT(*) FROM (SELECT order_id FROM holds LIMIT $1) AS counted), (SELECT MIN(expires_at) FROM holds)";
+/// So many are counted.
+const COUNTED: i64 = 10_000;
 const TAKE_DUE: &str = "DELETE FROM holds WHERE order_id IN
         (SELECT order_id FROM holds WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)
     RETURNING order_id, expires_at";
@@ -47,6 +51,13 @@ pub async fn forget(tx: &Tx, orders: &[OrderId]) -> Result<()> {
 /// When the next hold ends.
 pub async fn next_end(db: &Db) -> Result<Option<Instant>> {
     Ok(db.one::<(Option<Instant>,)>(NEXT_END, &[]).await?.0)
+}
+
+/// How many holds there are, and when the next one ends.
+pub async fn active(db: &Db) -> Result<(i64, Option<Instant>)> {
+    // Off the runtime's workers: counting takes its time.
+    let found = db.all(ACTIVE, &[&COUNTED]).await?;
+    Ok(found.into_iter().next().unwrap_or_default())
 }
 
 /// Takes out holds whose end has come, at most `limit`.

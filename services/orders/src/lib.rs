@@ -9,6 +9,7 @@ mod bodies;
 mod code;
 mod events;
 mod jobs;
+mod meters;
 pub mod model;
 mod pages;
 mod reserve;
@@ -68,6 +69,7 @@ impl Orders {
     /// The service on its database, which is open and migrated. Starts the lane of reservations on the
     /// current runtime.
     pub fn new(db: Db, web: Web, settings: Settings) -> Self {
+        meters::begin();
         let lane = reserve::lane(&db, &settings);
         Self(Arc::new(Inner { db, web, settings, lane, copies: Arc::default() }))
     }

@@ -7,6 +7,7 @@ use db::{Db, Many, Param, Tx, from_row};
 use futures_util::future::{try_join, try_join_all};
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
 
+use crate::meters::Tally;
 use crate::model::{Admission, Capacity, Cause, Order, Step};
 use crate::reserve::Guard;
 
@@ -201,6 +202,9 @@ pub async fn insert(tx: &Tx, orders: &[&Order]) -> Result<()> {
         ];
         rows.extend(row);
     }
+    let mut tally = Tally::default();
+    tally.created(orders.len());
+    tally.count(tx);
     let events: Vec<Event> = orders.iter().map(|order| Event::OrderCreated(order.state(None))).collect();
     try_join(tx.execute_many(&INSERT, &rows), tx.emit_all(&events)).await.map(drop)
 }
@@ -254,6 +258,9 @@ pub async fn advance_all(tx: &Tx, changes: Vec<(Order, Cause)>) -> Result<Vec<Or
     let rows: Vec<&dyn Param> =
         codes.iter().flat_map(|(code, order, unit)| [code as &dyn Param, order, unit]).collect();
     tx.execute_many(&ADMIT, &rows).await?;
+    let mut tally = Tally::default();
+    steps.iter().for_each(|(order, step)| tally.step(order, step));
+    tally.count(tx);
     let events: Vec<Event> = steps.iter().map(|(order, step)| step.event(order)).collect();
     tx.emit_all(&events).await?;
     Ok(steps.into_iter().map(|(_, step)| step.next).collect())

@@ -9,6 +9,7 @@ mod bodies;
 mod events;
 pub mod gateway;
 mod jobs;
+mod meters;
 pub mod model;
 mod pages;
 mod pay;
@@ -86,6 +87,7 @@ struct Inner {
 impl Payments {
     /// The service on its database, which is open and migrated.
     pub fn new(db: Db, web: Web, gateway: Gateway, settings: Settings) -> Self {
+        meters::begin();
         let (copies, settle, refund) = (Notify::new(), Notify::new(), Notify::new());
         let in_flight = InFlight::default();
         Self(Arc::new(Inner { db, web, gateway, settings, in_flight, copies, settle, refund }))
@@ -147,7 +149,8 @@ impl Payments {
     /// Waits for the gateway, within bounds.
     async fn bounded<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
         let late = |_| Error::unavailable("the gateway did not answer in time").after(self.0.settings.period);
-        tokio::time::timeout(self.0.settings.gateway_bound, asked).await.map_err(late)?
+        let bounded = tokio::time::timeout(self.0.settings.gateway_bound, asked);
+        meters::asked(async { bounded.await.map_err(late)? }).await
     }
 
     /// Tells the pages that show this payment, once it is so.

@@ -6,6 +6,7 @@ use contracts::{OrderState, PaymentStatus};
 use db::{Column, Db, IdempotencyKey, Many, Param, Tx, Value, from_row};
 use kernel::{Error, Instant, OrderId, PaymentId, Result, UserId};
 
+use crate::meters;
 use crate::model::{Cause, Order, Payment, Refusal};
 
 static COPY: Many = Many::new(
@@ -52,6 +53,15 @@ const TO_REFUND: &str =
 const TO_SETTLE: &str = "SELECT p.id, p.amount, p.created_at, o.expired FROM payments p
     JOIN orders o ON o.id = p.order_id WHERE p.status = 'pending' AND p.id > $1 AND (o.expired = TRUE OR p.created_at <= $2)
     ORDER BY p.id LIMIT $3";
+
+/// Both parts go along their indexes, however many payments there are.
+const PENDING: &str = "SELECT
+    (SELECT COUNT(*) FROM (SELECT id FROM payments WHERE status = 'pending' ORDER BY id LIMIT $1) AS counted),
+    (SELECT created_at FROM payments WHERE status = 'pending' ORDER BY id LIMIT 1),
+    (SELECT COUNT(*) FROM (SELECT id FROM payments WHERE status = 'captured' AND refund_requested = TRUE
+        ORDER BY id LIMIT $1) AS wanted)";
+/// So many are counted.
+const COUNTED: i64 = 10_000;
 
 /// What only `verify` asks.
 pub(crate) mod check {
@@ -154,6 +164,7 @@ pub(crate) async fn insert(tx: &Tx, payment: &Payment, key: Option<&IdempotencyK
         [id, version, order_id, user_id, amount, status, refund_requested, created_at, &scope, &key];
     let inserted = tx.execute(INSERT, &row).await? == 1;
     if inserted {
+        meters::became(tx, payment);
         tx.emit(&payment.event()).await?;
     }
     Ok(inserted)
@@ -174,6 +185,9 @@ pub(crate) async fn step(tx: &Tx, id: PaymentId, cause: Cause) -> Result<Option<
     let row: [&dyn Param; 6] = [&id, &payment.version, version, status, refund_requested, refusal];
     if tx.execute(UPDATE, &row).await? != 1 {
         return Err(Error::contended("the payment changed meanwhile"));
+    }
+    if next.status != payment.status {
+        meters::became(tx, &next);
     }
     tx.emit(&next.event()).await?;
     Ok(Some(Stepped { payment: next, changed: true }))
@@ -206,6 +220,13 @@ pub(crate) async fn to_settle(
     limit: i64,
 ) -> Result<Vec<Due>> {
     db.all(TO_SETTLE, &[&start(after), &since, &limit]).await
+}
+
+/// How many payments are pending, since when the oldest is, and how many refunds are to be done.
+pub(crate) async fn pending(db: &Db) -> Result<(i64, Option<Instant>, i64)> {
+    // Off the runtime's workers: counting takes its time.
+    let found = db.all(PENDING, &[&COUNTED]).await?;
+    Ok(found.into_iter().next().unwrap_or_default())
 }
 
 /// Captured payments whose money has been asked back.

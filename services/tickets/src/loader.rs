@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use kernel::{Error, Result};
+use metrics::{Counter, counter, describe_counter};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -25,6 +26,20 @@ pub struct Loader<K, V>(mpsc::Sender<Waiting<K, V>>);
 type Found<K, V> = Result<Arc<BTreeMap<K, V>>>;
 type Waiting<K, V> = (Vec<K>, oneshot::Sender<Found<K, V>>);
 
+/// How much is saved.
+struct Meters {
+    asked: Counter,
+    looks: Counter,
+}
+
+impl Meters {
+    fn new() -> Self {
+        describe_counter!("live_reads_total", "Reads that open pages of tickets asked for.");
+        describe_counter!("live_looks_total", "Looks at the database that answered all of them.");
+        Self { asked: counter!("live_reads_total"), looks: counter!("live_looks_total") }
+    }
+}
+
 impl<K, V> Loader<K, V>
 where
     K: Copy + Ord + Send + Sync + 'static,
@@ -38,6 +53,7 @@ where
         Fut: Future<Output = Result<Vec<(K, V)>>> + Send,
     {
         let (sender, mut queue) = mpsc::channel::<Waiting<K, V>>(QUEUE);
+        let meters = Meters::new();
         tokio::spawn(async move {
             let mut next = Instant::now();
             while let Some(first) = queue.recv().await {
@@ -60,6 +76,8 @@ where
                     // Others may be left behind.
                     next = Instant::now();
                 }
+                meters.asked.increment(callers.len() as u64);
+                meters.looks.increment(1);
                 // What is announced from here on is seen by the next look.
                 let found = AssertUnwindSafe(read(ids.into_iter().collect())).catch_unwind().await;
                 // A bug in one look must not end the reader.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{HEARTBEAT, PACE, RETRY, Watch, answer, heartbeat, json, over};
+use crate::meters::UnderWay;
 use crate::web::Web;
 
 /// Sends objects whose members are states by id: those of all `ids` at once, then those that have changed, and
@@ -34,9 +35,18 @@ where
     let keys: Vec<String> = ids.iter().map(key).collect();
     let watches =
         ids.iter().zip(web.changes().watch_all(keys)).map(|(id, watch)| change(*id, watch)).collect();
-    let shutdown = web.shutdown().clone();
-    let feed =
-        Feed { ids, watches, shutdown, read, looked: now, looked_at_all: now, spoke: now, shown: None };
+    let (shutdown, _open) = (web.shutdown().clone(), web.meters().stream());
+    let feed = Feed {
+        ids,
+        watches,
+        shutdown,
+        read,
+        looked: now,
+        looked_at_all: now,
+        spoke: now,
+        shown: None,
+        _open,
+    };
     answer(unfold(feed, async |mut feed| {
         let event = feed.next().await?;
         Some((event, feed))
@@ -67,6 +77,7 @@ struct Feed<I, F> {
     spoke: Instant,
     /// The states that the page shows.
     shown: Option<BTreeMap<I, String>>,
+    _open: UnderWay,
 }
 
 impl<I, F, Fut, T> Feed<I, F>

@@ -16,6 +16,9 @@ const HANG: Duration = Duration::from_secs(60);
 /// The bound of an answer while an engine is away.
 const BOUND: Duration = Duration::from_secs(10);
 
+/// And of a scrape.
+const SCRAPE: Duration = Duration::from_millis(1_500);
+
 struct House {
     installation: Installation,
     seller: Client,
@@ -63,6 +66,13 @@ impl House {
             assert!(answer.headers.contains_key("retry-after"), "{}", answer.text);
         }
         assert_eq!(timed(&self.seller, Method::GET, "/api/health").await.status, 200);
+        // The metrics of an outage are the ones that are wanted most.
+        let scraped = Instant::now();
+        let metrics = self.installation.processes[0].client().get("/metrics").await.expect(200).text;
+        assert!(scraped.elapsed() < SCRAPE, "a scrape took {:?}", scraped.elapsed());
+        for service in ["accounts", "tickets", "orders", "expiration", "payments"] {
+            assert!(metrics.contains(&format!("database_up{{service=\"{service}\"}} 0\n")), "{metrics}");
+        }
     }
 
     /// Afterwards everything goes on by itself, to the end of an order.

@@ -88,6 +88,16 @@ async fn a_hold_is_remembered_once_and_forgotten_with_its_order() {
 }
 
 #[tokio::test]
+async fn holds_are_counted_and_the_first_end_is_known() {
+    let house = House::new().await;
+    assert_eq!(store::active(&house.db).await.unwrap(), (0, None));
+    house.held(60).await;
+    let first = house.held(30).await;
+    assert_eq!(store::active(&house.db).await.unwrap(), (2, Some(first.expires_at)));
+    house.expiration.observe().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_end_of_a_hold_is_announced_once_even_if_nobody_ran_when_it_came() {
     let house = House::new().await;
     let (first, second, later) = (house.held(10).await, house.held(20).await, house.held(600).await);

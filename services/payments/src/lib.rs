@@ -149,8 +149,10 @@ impl Payments {
     /// Waits for the gateway, within bounds.
     async fn bounded<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
         let late = |_| Error::unavailable("the gateway did not answer in time").after(self.0.settings.period);
-        let bounded = tokio::time::timeout(self.0.settings.gateway_bound, asked);
-        meters::asked(async { bounded.await.map_err(late)? }).await
+        let begun = tokio::time::Instant::now();
+        let answer = tokio::time::timeout(self.0.settings.gateway_bound, asked).await.map_err(late).flatten();
+        meters::asked(answer.is_ok(), begun.elapsed());
+        answer
     }
 
     /// Tells the pages that show this payment, once it is so.

@@ -55,6 +55,33 @@ async fn orders_alone_decides_and_the_money_goes_back_once() {
     house.assert_books_balance().await;
 }
 
+#[tokio::test]
+async fn what_waits_is_counted_and_the_oldest_is_known() {
+    let house = House::new().await;
+    let waits = async || {
+        house.payments.observe().await.unwrap();
+        crate::store::pending(&house.db).await.unwrap()
+    };
+    assert_eq!(waits().await, (0, None, 0));
+    let begun = house.clock.now();
+    for _ in 0..2 {
+        let order = house.order().await;
+        house.payments.begin(PaymentId::new(&house.clock), order.id, None).await.unwrap();
+        house.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(waits().await, (2, Some(begun), 0));
+    let (mut order, id) = house.paid().await;
+    house
+        .moved(&mut order, |order| {
+            cancel(CancelReason::Buyer)(order);
+            order.refund = Some(id);
+        })
+        .await;
+    assert_eq!(waits().await, (2, Some(begun), 1));
+    house.payments.refund_due().await.unwrap();
+    assert_eq!(waits().await, (2, Some(begun), 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_rings_the_job() {
     let hour = Duration::from_secs(3600);

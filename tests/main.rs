@@ -13,6 +13,7 @@ mod faults;
 mod house_page;
 mod input;
 mod journey;
+mod observability;
 mod openapi;
 mod race;
 mod routes;

@@ -155,6 +155,13 @@ def states(title, description, query, legend, width=8, height=8):
     }
 
 
+def where_there_is_one(panels):
+    """Says so in the panels of an engine that this house may do without."""
+    for panel in panels:
+        panel["fieldConfig"]["defaults"]["noValue"] = "not in use"
+    return panels
+
+
 def dashboard(uid, title, description, *rows):
     """Rows from the top, the panels of each from the left; what does not fit goes below."""
     panels, top = [], 0
@@ -344,26 +351,28 @@ ENGINES = dashboard(
         graph("Longest wait", "Who has waited for three seconds is told that we do not keep up.", "s", (f"max by (db) ({only('db_lane_oldest_seconds')})", "{{db}}"), width=12, steps=thresholds(GREEN, (3, RED))),
         graph("Refused", "Commands that got a 503.", "ops", (rate("db_lane_refused_total", by="db, why"), "{{db}}: {{why}}"), width=12),
     ]),
-    ("SQLite", [
+    ("SQLite", where_there_is_one([
         graph("Jobs in one commit", "The mean. Many say that a crowd shares the price of a sync.", "short", (mean("db_group_size", by="db"), "{{db}}"), width=12),
         graph("Wait for the writer (p99)", "A file has one writer.", "s", (quantile(0.99, "db_writer_wait_seconds", by="db"), "{{db}}"), width=12, steps=LATE),
-    ]),
-    ("PostgreSQL", [
+    ])),
+    ("PostgreSQL", where_there_is_one([
         graph("Connections at work", "Of those that a process may open for a service (DATABASE_CONNECTIONS).", "percentunit", (f"max by (db) ({only('db_pool_in_use')} / {only('db_pool_connections_max')})", "{{db}}"), width=6, high=1),
         graph("Open connections", "Over all processes. PostgreSQL's max_connections is the bound.", "short", (f"sum by (db) ({only('db_pool_connections')})", "{{db}}"), width=6, stack=True),
         graph("Wait for a connection (p99)", "Connecting included. After two seconds it is a 503.", "s", (quantile(0.99, "db_pool_wait_seconds", by="db"), "{{db}}"), width=6, steps=thresholds(GREEN, (0.5, YELLOW), (2, RED))),
         graph("Waiting for a connection", "Jobs, at the moment of a scrape.", "short", (f"sum by (db) ({only('db_pool_waiting')})", "{{db}}"), width=6),
-        graph("Transactions run again", "Deadlocks, lost races and broken connections.", "ops", (rate("db_repeats_total", by="db"), "{{db}}"), width=12),
-        states("NATS", "Whether each process is connected.", only("nats_connected"), "{{instance}}", width=12),
-    ]),
+        graph("Transactions run again", "Deadlocks, lost races and broken connections.", "ops", (rate("db_repeats_total", by="db"), "{{db}}"), width=24),
+    ])),
     ("Events", [
         graph("Taken in", "Events that consumers were brought.", "ops", (rate("events_delivered_total", by="consumer"), "{{consumer}}")),
         graph("Age when the bus has them (p99)", "From the commit to the stream, or, in one process, to all consumers.", "s", (quantile(0.99, "outbox_delivery_seconds", by="service"), "{{service}}"), steps=thresholds(GREEN, (5, RED))),
         graph("Parked, missed, dropped", "Events that a consumer could not take, or came too late for; messages between processes that were not sent.", "ops", (rate("events_parked_total", by="consumer"), "parked by {{consumer}}"), (rate("events_missed_total", by="consumer"), "missed by {{consumer}}"), (rate("broadcasts_dropped_total"), "messages dropped")),
-        graph("Stored in streams", "Events that NATS has acknowledged.", "ops", (rate("events_published_total", by="service"), "{{service}}")),
-        graph("Yet to read", "Events in the streams, by consumer.", "short", (f"sum by (consumer) ({only('events_backlog')})", "{{consumer}}"), steps=thresholds(GREEN, (1000, RED))),
-        graph("Partitions held", "How the copies share the reading: by process, over all consumers.", "short", (f"sum by (instance) ({only('partitions_held')})", "{{instance}}")),
     ]),
+    ("NATS", where_there_is_one([
+        states("NATS", "Whether each process is connected.", only("nats_connected"), "{{instance}}", width=6),
+        graph("Stored in streams", "Events that NATS has acknowledged.", "ops", (rate("events_published_total", by="service"), "{{service}}"), width=6),
+        graph("Yet to read", "Events in the streams, by consumer.", "short", (f"sum by (consumer) ({only('events_backlog')})", "{{consumer}}"), width=6, steps=thresholds(GREEN, (1000, RED))),
+        graph("Partitions held", "How the copies share the reading: by process, over all consumers.", "short", (f"sum by (instance) ({only('partitions_held')})", "{{instance}}"), width=6),
+    ])),
 )
 
 if __name__ == "__main__":

@@ -53,8 +53,13 @@ pub(crate) fn postgres() -> Option<PathBuf> {
 
 /// The program `nats-server`; Debian puts it where only root's `PATH` leads.
 pub(crate) fn nats() -> Option<PathBuf> {
+    program("nats-server")
+}
+
+/// A program of the `PATH`, or where packages and people put them.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let usual = ["/usr/sbin", "/usr/local/bin", "/usr/local/sbin"].map(PathBuf::from);
-    let mut places = path().into_iter().chain(usual).map(|place| place.join("nats-server"));
+    let mut places = path().into_iter().chain(usual).map(|place| place.join(name));
     places.find(|program| program.is_file())
 }
 

@@ -14,10 +14,11 @@
 //!
 //! # What has to be installed
 //!
-//! PostgreSQL 13 or newer (Debian: `postgresql`) and NATS 2.9 or newer (Debian: `nats-server`). They are found
-//! on the `PATH` and where distributions put them; no server of theirs has to run. Where one is missing,
-//! `start` answers `None`, and says so on stderr, and the test returns. Started by root, PostgreSQL runs as the
-//! user `postgres`, or `nobody`, for it refuses to be root. To pause PostgreSQL takes Linux (`/proc`).
+//! PostgreSQL 13 or newer (Debian: `postgresql`), NATS 2.9 or newer (Debian: `nats-server`), and for the tests of
+//! metrics Prometheus (Debian: `prometheus`). They are found on the `PATH` and where distributions put them; no
+//! server of theirs has to run. Where one is missing, `start` answers `None`, and says so on stderr, and the test
+//! returns. Started by root, PostgreSQL runs as the user `postgres`, or `nobody`, for it refuses to be root. To pause
+//! PostgreSQL takes Linux (`/proc`).
 //!
 //! # What may be set
 //!
@@ -50,6 +51,7 @@ mod nats;
 mod ports;
 mod postgres;
 mod processes;
+mod prometheus;
 
 use std::io::Write as _;
 use std::sync::Once;
@@ -59,6 +61,7 @@ pub use database::Database;
 pub use home::Home;
 pub use nats::Nats;
 pub use postgres::Postgres;
+pub use prometheus::Prometheus;
 
 /// How long an engine may take to start, to stop or to answer before a test gives up on it.
 pub const DEADLINE: Duration = Duration::from_secs(30);

@@ -235,7 +235,7 @@ HOUSE = dashboard(
         stat("Failures", "The share of requests that failed by our fault (5xx).", "percentunit", ratio(rate(REQUESTS, 'status=~"5.."'), rate(REQUESTS)), steps=thresholds(GREEN, (0.001, YELLOW), (0.01, RED)), decimals=2),
         stat("p99", "99 % of answers begin within this time.", "s", quantile(0.99, SECONDS), steps=LATE),
         stat("Live pages", "Open pages that are sent live numbers.", "short", f"sum({only('live_streams')})"),
-        stat("Dead letters", "Events that a service could not take.", "short", f"sum({only('dead_letters')})", steps=NONE_IS_GOOD),
+        stat("Dead letters", "Events that a service could not take.", "short", f"sum(max by (service) ({only('dead_letters')}))", steps=NONE_IS_GOOD),
     ]),
     ("Requests", [
         graph("Answers by status", "What visitors are answered. 5xx is our fault, 429 and 4xx theirs.", "reqps", (rate(REQUESTS, by="status"), "{{status}}"), stack=True),

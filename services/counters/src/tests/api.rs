@@ -148,7 +148,8 @@ async fn a_key_may_be_any_text() {
     let mut listed: Vec<&str> =
         listed.as_array().unwrap().iter().map(|c| c["key"].as_str().unwrap()).collect();
     let mut keys = odd.to_vec();
-    (listed.sort_unstable(), keys.sort_unstable());
+    listed.sort_unstable();
+    keys.sort_unstable();
     assert_eq!(listed, keys, "none is taken for another");
     for path in ["/api/counters/a%00b", "/api/counters/%FF", "/api/counters/%00"] {
         assert_eq!(house.get(path).await.status, 404, "{path}");

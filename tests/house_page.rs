@@ -46,6 +46,7 @@ pub async fn park_revocation(accounts: &Db, user: &Client) {
         version: event.version(),
         payload: serde_json::to_string(&event).unwrap(),
         occurred_at: accounts.clock().now(),
+        trace: kernel::Trace::NONE,
     };
     accounts.write(|tx| async move { tx.park(recorded, "the sky <fell>").await }).await.unwrap();
 }

@@ -103,6 +103,28 @@ impl Event {
         }
     }
 
+    /// The things that it is about, by the bits of their ids: itself, and what may have been the cause of it or be
+    /// changed because of it. A ticket is about itself alone, for the orders of a crowd share it.
+    pub fn about(&self) -> impl Iterator<Item = u128> {
+        let bits = match self {
+            Self::TicketCreated(s) | Self::TicketUpdated(s) => [Some(s.id.as_uuid()), None, None],
+            Self::OrderCreated(s) | Self::OrderUpdated(s) | Self::OrderCancelled(s) => {
+                let payment = |id: kernel::PaymentId| id.as_uuid();
+                [Some(s.id.as_uuid()), s.payment_id.map(payment), s.refund.map(payment)]
+            }
+            Self::StockUpdated(s) => [Some(s.ticket_id.as_uuid()), None, None],
+            Self::ExpirationComplete(s) => [Some(s.order_id.as_uuid()), None, None],
+            Self::PaymentCreated(s) | Self::PaymentUpdated(s) => {
+                [Some(s.id.as_uuid()), Some(s.order_id.as_uuid()), None]
+            }
+            Self::UserCreated(s) | Self::UserUpdated(s) | Self::UserDeleted(s) => {
+                [Some(s.id.as_uuid()), None, None]
+            }
+            Self::SessionRevoked(s) => [Some(s.id.as_uuid()), Some(s.user_id.as_uuid()), None],
+        };
+        bits.into_iter().flatten().map(|id| id.as_u128())
+    }
+
     /// The aggregate's version: 0, 1, 2, … without gaps.
     pub fn version(&self) -> i64 {
         match self {

@@ -1,17 +1,17 @@
 //! Dead letters: events that this service could not take. The first one parks its aggregate, and what
 //! follows for that aggregate is parked behind it, so that order holds when they are tried again.
 
-use kernel::{EventId, Instant, Result};
+use kernel::{EventId, Instant, Result, Trace};
 
 use crate::{Db, Recorded, Tx, from_row};
 
 const PARK: &str =
-    "INSERT INTO dead_letters (id, subject, aggregate, version, payload, occurred_at, reason, parked_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+    "INSERT INTO dead_letters (id, subject, aggregate, version, payload, occurred_at, reason, parked_at, trace)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
 const PARKED: &str = "SELECT 1 FROM dead_letters WHERE aggregate = $1 LIMIT 1";
 const ANY: &str = "SELECT COUNT(*) FROM dead_letters";
 const LIST: &str =
-    "SELECT id, subject, aggregate, version, payload, occurred_at, reason, parked_at FROM dead_letters
+    "SELECT id, subject, aggregate, version, payload, occurred_at, reason, parked_at, trace FROM dead_letters
     ORDER BY aggregate, version LIMIT $1";
 const UNPARK: &str = "DELETE FROM dead_letters WHERE id = $1";
 
@@ -34,8 +34,10 @@ pub struct DeadLetter {
     pub reason: String,
     /// When it was given up.
     pub parked_at: Instant,
+    /// The span that it was handed on by, or none.
+    pub trace: Trace,
 }
-from_row!(DeadLetter { id, subject, aggregate, version, payload, occurred_at, reason, parked_at });
+from_row!(DeadLetter { id, subject, aggregate, version, payload, occurred_at, reason, parked_at, trace });
 
 impl Tx {
     /// Parks an event.
@@ -44,8 +46,8 @@ impl Tx {
     /// As the engine says.
     pub async fn park(&self, event: &Recorded, reason: &str) -> Result<()> {
         let now = self.clock().now();
-        let Recorded { id, subject, aggregate, version, payload, occurred_at, .. } = event;
-        self.execute(PARK, &[id, subject, aggregate, version, payload, occurred_at, &reason, &now])
+        let Recorded { id, subject, aggregate, version, payload, occurred_at, trace, .. } = event;
+        self.execute(PARK, &[id, subject, aggregate, version, payload, occurred_at, &reason, &now, trace])
             .await
             .map(drop)
     }

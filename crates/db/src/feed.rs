@@ -12,11 +12,12 @@ use kernel::{Error, Result};
 
 use crate::{Db, Recorded};
 
-const NEXT: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
+const NEXT: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at, trace FROM outbox
     WHERE seq > $1 ORDER BY seq LIMIT $2";
-const NEXT_AND_LATE: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
+const NEXT_AND_LATE: &str =
+    "SELECT seq, id, subject, aggregate, version, payload, occurred_at, trace FROM outbox
         WHERE seq = ANY(CAST(string_to_array($3, ',') AS BIGINT[]))
-    UNION ALL (SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
+    UNION ALL (SELECT seq, id, subject, aggregate, version, payload, occurred_at, trace FROM outbox
         WHERE seq > $1 ORDER BY seq LIMIT $2)
     ORDER BY seq";
 /// The number below which every transaction has ended.

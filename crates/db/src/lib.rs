@@ -6,6 +6,7 @@
 //! same transaction a service records what it announces ([`Tx::emit`], the outbox), what it has heard
 //! ([`Tx::first_time`], the inbox) and what it answered ([`Tx::remember`], idempotency keys).
 
+mod causes;
 mod dead_letters;
 mod feed;
 mod idempotency;

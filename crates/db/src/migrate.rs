@@ -19,9 +19,13 @@ pub struct Migration {
 const SQLITE: &[Migration] = &[
     Migration { name: "0000_seam", sql: include_str!("../migrations/sqlite_seam.sql") },
     Migration { name: "0000_seam_leases", sql: include_str!("../migrations/sqlite_seam_leases.sql") },
+    TRACE,
 ];
 const POSTGRES: &[Migration] =
-    &[Migration { name: "0000_seam", sql: include_str!("../migrations/postgres_seam.sql") }];
+    &[Migration { name: "0000_seam", sql: include_str!("../migrations/postgres_seam.sql") }, TRACE];
+/// For both. What is there already, and what an older copy writes meanwhile, has no trace.
+const TRACE: Migration =
+    Migration { name: "0000_seam_trace", sql: include_str!("../migrations/seam_trace.sql") };
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, sql TEXT NOT NULL)";
 const SCHEMA: &str = "SELECT 1 FROM information_schema.schemata WHERE schema_name = $1";

@@ -5,17 +5,17 @@
 use std::sync::Arc;
 
 use contracts::Event;
-use kernel::{Clock, Error, EventId, Instant, Result};
+use kernel::{Clock, Error, EventId, Instant, Result, Trace};
 use tokio::sync::Notify;
 
 use crate::{Db, Many, Param, Tx, from_row};
 
 static INSERT: Many = Many::new(
-    "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at) VALUES",
-    "(?, ?, ?, ?, ?, ?)",
+    "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at, trace) VALUES",
+    "(?, ?, ?, ?, ?, ?, ?)",
     "",
 );
-const WAITING: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at FROM outbox
+const WAITING: &str = "SELECT seq, id, subject, aggregate, version, payload, occurred_at, trace FROM outbox
     WHERE seq > (SELECT position FROM leases WHERE name = 'outbox') ORDER BY seq LIMIT $1";
 /// Both parts go along the index, however much there is that waits or does not wait any more.
 const LAG: &str = "SELECT
@@ -47,11 +47,14 @@ pub struct Recorded {
     pub payload: String,
     /// When it was recorded.
     pub occurred_at: Instant,
+    /// The span of the work that it follows from, or none.
+    pub trace: Trace,
 }
-from_row!(Recorded { seq, id, subject, aggregate, version, payload, occurred_at });
+from_row!(Recorded { seq, id, subject, aggregate, version, payload, occurred_at, trace });
 
 impl Tx {
-    /// Records an event; it will be delivered at least once, after this transaction is durable.
+    /// Records an event; it will be delivered at least once, after this transaction is durable. It follows from the
+    /// work at hand, or from what [`Tx::caused_by`] says.
     ///
     /// # Errors
     /// `Internal` if the aggregate's version has been recorded before, or as the engine says.
@@ -70,12 +73,13 @@ impl Tx {
         for event in events {
             let payload = serde_json::to_string(event)
                 .map_err(|e| Error::internal("an event has no JSON").because(e))?;
-            rows.push((EventId::new(clock), event.subject(), event.aggregate(), event.version(), payload));
+            let (id, aggregate, trace) = (EventId::new(clock), event.aggregate(), self.trace_of(event));
+            rows.push((id, event.subject(), aggregate, event.version(), payload, trace));
         }
         let params: Vec<&dyn Param> = rows
             .iter()
-            .flat_map(|(id, subject, aggregate, version, payload)| {
-                [id as &dyn Param, subject, aggregate, version, payload, &now]
+            .flat_map(|(id, subject, aggregate, version, payload, trace)| {
+                [id as &dyn Param, subject, aggregate, version, payload, &now, trace]
             })
             .collect();
         self.execute_many(&INSERT, &params).await?;

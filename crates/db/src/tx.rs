@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kernel::{Clock, Error, Result};
+use contracts::Event;
+use kernel::{Clock, Error, Result, Trace};
 use tokio::sync::{Notify, OwnedMutexGuard};
 
+use crate::causes::Causes;
 use crate::postgres::Transaction;
 use crate::sqlite::Writer;
 use crate::{FromRow, Param, Shared, no_row};
@@ -21,6 +23,7 @@ struct Inner {
 struct State {
     handle: Option<Handle>,
     after: After,
+    causes: Causes,
 }
 
 /// What an engine gives a transaction to work on.
@@ -57,7 +60,11 @@ impl Tx {
     pub(crate) fn new(handle: Handle, shared: Arc<Shared>) -> Self {
         Self(Arc::new(Inner {
             shared,
-            state: Mutex::new(State { handle: Some(handle), after: After::default() }),
+            state: Mutex::new(State {
+                handle: Some(handle),
+                after: After::default(),
+                causes: Causes::default(),
+            }),
         }))
     }
 
@@ -136,6 +143,25 @@ impl Tx {
     /// `f` must be quick: it runs on the committer.
     pub fn after_commit(&self, f: impl FnOnce() + Send + 'static) {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).after.calls.push(Box::new(f));
+    }
+
+    /// Says that what this transaction records about any of these things, by the bits of their ids
+    /// ([`Event::about`]), follows from work in `trace`: for a transaction that does the work of several traces. The
+    /// work at hand is not the cause of anything then.
+    pub fn caused_by(&self, things: impl IntoIterator<Item = u128>, trace: Trace) {
+        if traces::is_on() {
+            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.causes.note(things, trace);
+        }
+    }
+
+    /// What an event that is recorded here follows from.
+    pub(crate) fn trace_of(&self, event: &Event) -> Trace {
+        if !traces::is_on() {
+            return Trace::NONE;
+        }
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.causes.of(event.about()).unwrap_or_else(traces::current)
     }
 
     /// Rings the relay's bell once this transaction is durable.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use contracts::{CancelReason, OrderStatus, PaymentStatus, Role};
-use kernel::{Error, Id, Instant, Money, Result};
+use kernel::{Error, Id, Instant, Money, Result, Trace};
 
 /// A value in the dialect the engines share.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,6 +159,21 @@ impl Param for Instant {
 impl Column for Instant {
     fn from_value(value: Value<'_>) -> Result<Self> {
         i64::from_value(value).map(Self::from_millis)
+    }
+}
+impl Param for Trace {
+    fn value(&self) -> Value<'_> {
+        let text = if self.is_none() { Cow::Borrowed("") } else { Cow::Owned(self.to_string()) };
+        Value::Text(text)
+    }
+}
+impl Column for Trace {
+    /// What is none of ours is none: an event is not lost for it.
+    fn from_value(value: Value<'_>) -> Result<Self> {
+        match &value {
+            Value::Text(text) => Ok(Self::parse(text)),
+            _ => Err(mismatch::<Self>(&value)),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use kernel::{Error, Result};
 
 use crate::delivery::Delivery;
 use crate::nats::{Nats, Publisher};
+use crate::spans::Processing;
 use crate::{Subscription, relay::Fence};
 
 /// How long to wait between tries while a consumer's database is away.
@@ -166,8 +167,9 @@ async fn bring(subscription: &Subscription, batch: &[Delivery]) {
     if heard.is_empty() {
         return;
     }
+    let spans = Processing::of(heard.iter().copied(), subscription.name());
     let mut said = false;
-    while let Err(error) = subscription.take(&heard, None).await {
+    while let Err(error) = subscription.take(&heard, None, &spans).await {
         if !std::mem::replace(&mut said, true) {
             tracing::warn!(consumer = subscription.name(), error = ?error, "events wait for a database");
         }

@@ -11,10 +11,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use kernel::{Error, Result};
 use tokio::sync::Mutex;
+use tracing::Instrument as _;
 
 use crate::delivery::Delivery;
 use crate::meters::ConsumerMeters;
 use crate::positions::{Positions, lost};
+use crate::spans::Processing;
 
 /// How often an event is tried before it is parked.
 const ATTEMPTS: usize = 3;
@@ -96,22 +98,34 @@ impl Subscription {
     ///
     /// # Errors
     /// Transient ones: deliver the batch again. And that a partition is [`lost`]: deliver the others again.
-    pub(crate) async fn take(&self, batch: &[&Delivery], positions: Option<&Positions>) -> Result<()> {
-        match self.transact(batch, positions).await {
+    pub(crate) async fn take(
+        &self,
+        batch: &[&Delivery],
+        positions: Option<&Positions>,
+        spans: &Processing,
+    ) -> Result<()> {
+        let transaction = self.transact(batch, positions, spans);
+        match transaction.instrument(spans.log(batch, self.name())).await {
             Ok(()) => return Ok(()),
             Err(error) if is_for_the_bus(&error) => return Err(error),
             Err(_) => {}
         }
         for delivery in batch {
-            self.take_alone(delivery, positions).await?;
+            let alone = self.take_alone(delivery, positions, spans);
+            alone.instrument(spans.log(&[delivery], self.name())).await?;
         }
         Ok(())
     }
 
-    async fn take_alone(&self, delivery: &Delivery, positions: Option<&Positions>) -> Result<()> {
+    async fn take_alone(
+        &self,
+        delivery: &Delivery,
+        positions: Option<&Positions>,
+        spans: &Processing,
+    ) -> Result<()> {
         let mut last = Error::internal("never tried");
         for _ in 0..ATTEMPTS {
-            match self.transact(&[delivery], positions).await {
+            match self.transact(&[delivery], positions, spans).await {
                 Ok(()) => return Ok(()),
                 Err(error) if is_for_the_bus(&error) => return Err(error),
                 Err(error) => last = error,
@@ -120,25 +134,31 @@ impl Subscription {
         let Recorded { id, subject, aggregate, version, .. } = &delivery.recorded;
         tracing::error!(consumer = self.name(), %id, subject, aggregate, version, error = ?last, "an event is parked");
         self.meters.parked.increment(1);
+        spans.fail(&[delivery]);
         let reason = &last.to_string();
         self.moving(&[delivery], positions, |tx| async move { tx.park(&delivery.recorded, reason).await })
             .await
     }
 
-    async fn transact(&self, batch: &[&Delivery], positions: Option<&Positions>) -> Result<()> {
+    async fn transact(
+        &self,
+        batch: &[&Delivery],
+        positions: Option<&Positions>,
+        spans: &Processing,
+    ) -> Result<()> {
         let heard: &Vec<&Delivery> = &batch.iter().copied().filter(|delivery| self.hears(delivery)).collect();
         self.moving(batch, positions, |tx| async move {
             if heard.is_empty() {
                 return Ok(());
             }
-            let fresh = self.fresh(&tx, heard).await?;
+            let fresh = self.fresh(&tx, heard, spans).await?;
             self.handler.handle(&tx, &fresh).await
         })
         .await
     }
 
     /// What of a batch is new here, marked as heard. What waits behind a parked event is parked as well.
-    async fn fresh<'a>(&self, tx: &Tx, heard: &[&'a Delivery]) -> Result<Vec<&'a Event>> {
+    async fn fresh<'a>(&self, tx: &Tx, heard: &[&'a Delivery], spans: &Processing) -> Result<Vec<&'a Event>> {
         let some_are_parked = tx.count_parked().await? > 0;
         let mut open = Vec::with_capacity(heard.len());
         for delivery in heard {
@@ -153,7 +173,8 @@ impl Subscription {
             .map(|delivery| (delivery.recorded.aggregate.as_str(), delivery.recorded.version))
             .collect();
         let new = tx.first_times(&versions).await?;
-        open.into_iter().zip(new).filter(|(_, new)| *new).map(|(delivery, _)| delivery.event()).collect()
+        let fresh = open.into_iter().zip(new).filter(|(_, new)| *new).map(|(delivery, _)| delivery);
+        fresh.inspect(|delivery| spans.tell(tx, delivery)).map(Delivery::event).collect()
     }
 
     /// Runs `effects` in one transaction with the steps that the batch means.
@@ -185,7 +206,8 @@ impl Subscription {
         Ok(())
     }
 
-    async fn apply(&self, tx: &Tx, delivery: &Delivery) -> Result<()> {
+    async fn apply(&self, tx: &Tx, delivery: &Delivery, spans: &Processing) -> Result<()> {
+        spans.tell(tx, delivery);
         if tx.first_time(&delivery.recorded.aggregate, delivery.recorded.version).await? {
             self.handler.handle(tx, &[delivery.event()?]).await?;
         }
@@ -226,20 +248,23 @@ impl Subscription {
         let mut done = 0;
         let mut stuck = BTreeSet::new();
         for letter in self.db.dead_letters(REPLAY).await? {
-            let DeadLetter { id, subject, aggregate, version, payload, occurred_at, .. } = letter;
-            let recorded = Recorded { seq: 0, id, subject, aggregate, version, payload, occurred_at };
+            let DeadLetter { id, subject, aggregate, version, payload, occurred_at, trace, .. } = letter;
+            let recorded = Recorded { seq: 0, id, subject, aggregate, version, payload, occurred_at, trace };
             let delivery = &Delivery::new(recorded);
             if stuck.contains(&delivery.recorded.aggregate) {
                 continue;
             }
+            let spans = &Processing::of([delivery], self.name());
             let attempt = self.db.write(|tx| async move {
-                self.apply(&tx, delivery).await?;
+                self.apply(&tx, delivery, spans).await?;
                 tx.unpark(id).await
             });
+            let attempt = attempt.instrument(spans.log(&[delivery], self.name()));
             match AssertUnwindSafe(attempt).catch_unwind().await {
                 Ok(Ok(())) => done += 1,
                 Ok(Err(error)) if error.is_transient() => return Err(error),
                 Ok(Err(_)) | Err(_) => {
+                    spans.fail(&[delivery]);
                     stuck.insert(delivery.recorded.aggregate.clone());
                 }
             }

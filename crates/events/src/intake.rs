@@ -21,6 +21,7 @@ use crate::delivery::Delivery;
 use crate::meters::{Share, StreamMeters};
 use crate::nats::{Nats, Partition, Reader, hash, partitions_of};
 use crate::positions::{Positions, lost};
+use crate::spans::Processing;
 
 /// Events in one transaction.
 const BATCH: usize = 256;
@@ -87,13 +88,15 @@ impl Intake {
     /// left to them.
     async fn take(&self, batch: &[Delivery]) {
         let name = self.subscription.name();
+        let heard = batch.iter().filter(|d| self.subscription.hears(d) && self.positions.wants(d));
+        let spans = Processing::of(heard, name);
         let mut said = false;
         while !self.stop.is_cancelled() {
             let wanted: Vec<&Delivery> = batch.iter().filter(|d| self.positions.wants(d)).collect();
             if wanted.is_empty() {
                 return;
             }
-            let Err(error) = self.subscription.take(&wanted, Some(&self.positions)).await else {
+            let Err(error) = self.subscription.take(&wanted, Some(&self.positions), &spans).await else {
                 self.subscription.count(&wanted);
                 return;
             };

@@ -21,6 +21,7 @@ mod nats;
 mod positions;
 mod relay;
 mod service;
+mod spans;
 
 pub use background::{Job, every};
 pub use bus::Bus;

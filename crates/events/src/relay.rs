@@ -8,8 +8,8 @@ use metrics::{Histogram, histogram};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::Bus;
 use crate::bus::{Opened, Outlet};
+use crate::{Bus, spans};
 
 /// Events in one delivery: enough to share a commit, few enough not to hold a consumer's writer for long.
 const BATCH: i64 = 256;
@@ -136,12 +136,14 @@ impl Relay<'_> {
         loop {
             // Registered before looking, so that no ring is missed.
             let rung = bell.notified();
-            let batch = feed.next(BATCH).await?;
+            let mut batch = feed.next(BATCH).await?;
             let count = batch.len();
             if let Some(first) = batch.first() {
                 let first_at = first.occurred_at;
                 let fence = Fence::new(self.db, self.owner, feed.mark());
-                self.outlet.publish(batch, &fence).await?;
+                let spans = spans::publishing(&mut batch, self.db.name());
+                self.outlet.publish(batch, &fence).await.inspect_err(|_| spans::fail(&spans))?;
+                drop(spans);
                 let lag = first_at.until(self.db.clock().now());
                 self.age.record(lag);
             }

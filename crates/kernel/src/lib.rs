@@ -7,9 +7,11 @@ mod error;
 mod id;
 mod money;
 mod schema;
+mod trace;
 
 pub use clock::{Clock, Instant};
 pub use code::random_code;
 pub use error::{Error, FieldError, Kind, Result};
 pub use id::{EventId, Id, MalformedId, OrderId, PaymentId, SessionId, TicketId, UserId, VideoId};
 pub use money::{MAX_PRICE, Money, ParseMoneyError};
+pub use trace::Trace;

@@ -35,6 +35,7 @@ mod revocations;
 mod routes;
 mod session;
 mod sessions;
+mod spans;
 mod stack;
 #[cfg(test)]
 mod testing;

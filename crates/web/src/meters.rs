@@ -112,7 +112,7 @@ impl Meter {
 }
 
 /// The methods that exist; whatever else a client makes up is one label.
-fn label(method: &Method) -> &'static str {
+pub(crate) fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

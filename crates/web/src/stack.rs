@@ -23,7 +23,7 @@ use crate::page::{Page, error_page};
 use crate::problem::Problem;
 use crate::request_id::{X_REQUEST_ID, request_id};
 use crate::web::Web;
-use crate::{accept, csrf, gzip};
+use crate::{accept, csrf, gzip, spans};
 
 /// Within this time an answer has begun, or it is a 503. What streams afterwards may take longer.
 const BOUND: Duration = Duration::from_secs(60);
@@ -36,20 +36,23 @@ pub fn stack(routes: impl Into<Router>, web: &Web) -> Router {
 async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let context = Context::new(web, request_id(request.headers()));
-    let span = tracing::info_span!("request", id = context.request_id_text());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let given = spans::given(request.headers());
+    let span = spans::of_request(given, &method, route.as_ref());
+    let log = spans::of_log(context.request_id_text(), given, &span);
     request.extensions_mut().insert(context.clone());
-    async move {
-        let method = request.method().clone();
-        let route = request.extensions().get::<MatchedPath>().cloned();
+    let answered = async move {
         let under_way = context.web().meters().request();
         let mut response = answer(&context, request, next).await;
         drop(under_way);
         response.headers_mut().insert(X_REQUEST_ID, context.request_id().clone());
         record(&context, &method, route.as_ref(), response.status(), started.elapsed());
         response
-    }
-    .instrument(span)
-    .await
+    };
+    let response = span.around(answered).instrument(log).await;
+    spans::end(span, response.status());
+    response
 }
 
 /// The log line and the metrics. Never the query string: it may carry what is nobody's business.

@@ -60,7 +60,7 @@ struct Inner {
     db: Db,
     web: Web,
     settings: Settings,
-    lane: Lane<Reserve, Order>,
+    lane: Lane<reserve::Waiting, Order>,
     /// Rung when the copy of a ticket has changed.
     copies: Arc<Notify>,
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use contracts::{OrderStatus, OrderTicket};
 use db::{Db, IdempotencyKey, Lane, StoredAnswer, Tx};
 use futures_util::future::try_join_all;
-use kernel::{Error, Kind, OrderId, Result, TicketId, UserId};
+use kernel::{Error, Kind, OrderId, Result, TicketId, Trace, UserId};
 use tokio::time::{Instant, timeout_at};
+use traces::{About, Span};
 
 use crate::model::Order;
 use crate::{Orders, Settings, api, store};
@@ -41,11 +42,18 @@ pub struct Reserve {
     pub key: Option<IdempotencyKey>,
 }
 
+/// A wish in the lane, and the work that it is a part of.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    wish: Reserve,
+    trace: Trace,
+}
+
 /// The lane of one process.
-pub(crate) fn lane(db: &Db, settings: &Settings) -> Lane<Reserve, Order> {
+pub(crate) fn lane(db: &Db, settings: &Settings) -> Lane<Waiting, Order> {
     let (hold, guard) = (settings.hold, settings.guard);
-    Lane::start(db.clone(), move |tx, wishes: Arc<[Reserve]>| async move {
-        let group = Group { tx: &tx, wishes: &wishes, hold, guard };
+    Lane::start(db.clone(), move |tx, waiting: Arc<[Waiting]>| async move {
+        let group = Group { tx: &tx, waiting: &waiting, hold, guard };
         group.reserve().await
     })
 }
@@ -54,38 +62,46 @@ pub(crate) fn lane(db: &Db, settings: &Settings) -> Lane<Reserve, Order> {
 /// nothing; an outer error undoes the whole group. What is joined travels together.
 struct Group<'a> {
     tx: &'a Tx,
-    wishes: &'a [Reserve],
+    waiting: &'a [Waiting],
     hold: Duration,
     guard: Guard,
 }
 
 impl Group<'_> {
     async fn reserve(&self) -> Result<Vec<Result<Order>>> {
-        let keys = try_join_all(self.wishes.iter().map(|wish| self.begin(wish))).await?;
+        let keys = try_join_all(self.wishes().map(|wish| self.begin(wish))).await?;
         // In the order of their ids, in which all groups take tickets, so that none waits for another in a circle.
         let mut by_ticket: BTreeMap<TicketId, Vec<usize>> = BTreeMap::new();
-        for (place, wish) in self.wishes.iter().enumerate().filter(|(place, _)| keys[*place]) {
+        for (place, wish) in self.wishes().enumerate().filter(|(place, _)| keys[*place]) {
             by_ticket.entry(wish.ticket).or_default().push(place);
         }
         let taken = try_join_all(by_ticket.iter().map(|(ticket, places)| self.take(*ticket, places))).await?;
         // The first request of a key may have gone away without its answer, which is durable by the next try.
         let running = || Error::unavailable("the first request with this key is still running");
-        let mut tickets: Vec<Result<OrderTicket>> = self.wishes.iter().map(|_| Err(running())).collect();
+        let mut tickets: Vec<Result<OrderTicket>> = self.wishes().map(|_| Err(running())).collect();
         for (place, ticket) in taken.into_iter().flatten() {
             tickets[place] = ticket;
         }
         let mut answers = Vec::with_capacity(tickets.len());
-        for (wish, ticket) in self.wishes.iter().zip(tickets) {
+        for (wish, ticket) in self.wishes().zip(tickets) {
             answers.push(match ticket {
                 Ok(ticket) => Ok(self.order(wish, ticket)?),
                 Err(refusal) => Err(refusal),
             });
         }
+        for (waiting, answer) in self.waiting.iter().zip(&answers) {
+            let order = answer.iter().map(|order| order.id.as_uuid().as_u128());
+            self.tx.caused_by(order, waiting.trace);
+        }
         let orders: Vec<&Order> = answers.iter().flatten().collect();
         store::insert(self.tx, &orders).await?;
-        let begun = self.wishes.iter().zip(&answers).zip(keys).filter(|(_, begun)| *begun);
+        let begun = self.wishes().zip(&answers).zip(keys).filter(|(_, begun)| *begun);
         try_join_all(begun.map(|((wish, answer), _)| self.keep(wish, answer))).await?;
         Ok(answers)
+    }
+
+    fn wishes(&self) -> impl ExactSizeIterator<Item = &Reserve> {
+        self.waiting.iter().map(|waiting| &waiting.wish)
     }
 
     /// Notes that the work under a wish's key has begun. False if it had begun before.
@@ -99,14 +115,14 @@ impl Group<'_> {
     /// Takes capacity of one ticket for the wishes at `places`: all at once, and where that is too much, one
     /// by one in the order in which they came.
     async fn take(&self, ticket: TicketId, places: &[usize]) -> Result<Vec<(usize, Result<OrderTicket>)>> {
-        let all = places.iter().map(|place| self.wishes[*place].quantity).sum();
+        let all = places.iter().map(|place| self.waiting[*place].wish.quantity).sum();
         match apart(store::take(self.tx, self.guard, ticket, all).await)? {
             Err(_) if places.len() > 1 => {}
             answer => return Ok(places.iter().map(|place| (*place, answer.clone())).collect()),
         }
         let mut taken = Vec::with_capacity(places.len());
         for place in places {
-            let answer = store::take(self.tx, self.guard, ticket, self.wishes[*place].quantity).await;
+            let answer = store::take(self.tx, self.guard, ticket, self.waiting[*place].wish.quantity).await;
             taken.push((*place, apart(answer)?));
         }
         Ok(taken)
@@ -153,6 +169,16 @@ impl Orders {
     /// # Errors
     /// 404 for an unknown ticket; 400 if it is not on sale or has not enough left.
     pub async fn reserve(&self, wish: Reserve) -> Result<Order> {
+        let span = Span::here(|| About::named("reserve"));
+        let reserved = span.around(self.ride(wish)).await;
+        if reserved.as_ref().is_err_and(|error| matches!(error.kind, Kind::Internal | Kind::Unavailable)) {
+            span.fail();
+        }
+        reserved
+    }
+
+    /// Rides the lane, again and again until the ticket is known here or was waited for long enough.
+    async fn ride(&self, wish: Reserve) -> Result<Order> {
         let deadline = Instant::now() + WAIT_FOR_COPY;
         loop {
             let last = Instant::now() >= deadline;
@@ -160,7 +186,8 @@ impl Orders {
             let copied = self.0.copies.notified();
             tokio::pin!(copied);
             copied.as_mut().enable();
-            match self.0.lane.submit(wish.clone()).await {
+            let waiting = Waiting { wish: wish.clone(), trace: traces::current() };
+            match self.0.lane.submit(waiting).await {
                 Err(error) if error.kind == Kind::NotFound && !last => {
                     // Or it is another process that hears of it, whose bell does not ring here.
                     let _ = timeout_at(deadline.min(Instant::now() + LOOK), copied).await;

@@ -37,7 +37,7 @@ impl Payments {
         let (this, token) = (self.clone(), token.to_owned());
         // On a task of its own: a client that goes away does not leave its money in mid-air.
         let taking = async move { this.take_money(order, &token, key.as_ref()).await };
-        let taken = tokio::spawn(taking.in_current_span()).await;
+        let taken = tokio::spawn(traces::carry(taking).in_current_span()).await;
         taken.map_err(|e| Error::internal("a payment stopped half-way").because(e))?
     }
 

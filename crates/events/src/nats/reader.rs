@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use db::{Db, Recorded};
 use futures_util::StreamExt as _;
-use kernel::{Error, EventId, Result};
+use kernel::{Error, EventId, Result, Trace};
 use metrics::Counter;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
@@ -156,7 +156,8 @@ impl Reader {
             // Nobody hears it, and the position moves past it.
             let (subject, aggregate, payload) = Default::default();
             let (id, occurred_at) = (EventId::new(clock), clock.now());
-            Recorded { seq: 0, id, subject, aggregate, version: 0, payload, occurred_at }
+            let trace = Trace::NONE;
+            Recorded { seq: 0, id, subject, aggregate, version: 0, payload, occurred_at, trace }
         });
         let (lease, mark) = (Arc::clone(&self.partition.lease), Arc::clone(&self.mark));
         Delivery::at(recorded, Place { lease, claim: self.claim, seq, mark })

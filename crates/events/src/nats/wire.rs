@@ -4,21 +4,24 @@
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::PublishMessage;
 use db::Recorded;
-use kernel::{Error, Instant, Result};
+use kernel::{Error, Instant, Result, Trace};
 
 const ID: &str = "Nats-Msg-Id";
 const AGGREGATE: &str = "Marquee-Aggregate";
 const VERSION: &str = "Marquee-Version";
 const OCCURRED: &str = "Marquee-Occurred";
+/// As W3C Trace Context names it. It is not there where nobody collects traces, or an older process published.
+const TRACE: &str = "traceparent";
 
 /// The message of an event. The server knows it again by its id.
 pub(crate) fn message(event: &Recorded) -> PublishMessage {
-    PublishMessage::build()
+    let message = PublishMessage::build()
         .message_id(event.id.to_string())
         .header(AGGREGATE, event.aggregate.as_str())
         .header(VERSION, event.version.to_string().as_str())
         .header(OCCURRED, event.occurred_at.as_millis().to_string().as_str())
-        .payload(event.payload.clone().into())
+        .payload(event.payload.clone().into());
+    if event.trace.is_none() { message } else { message.header(TRACE, event.trace.to_string().as_str()) }
 }
 
 /// Reads the event of a message back.
@@ -40,6 +43,7 @@ pub(crate) fn event(message: &async_nats::Message) -> Result<Recorded> {
         occurred_at: Instant::from_millis(
             header(headers, OCCURRED)?.parse().map_err(|_| unreadable(OCCURRED))?,
         ),
+        trace: headers.get(TRACE).map_or(Trace::NONE, |trace| Trace::parse(trace.as_str())),
     })
 }
 

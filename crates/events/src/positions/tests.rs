@@ -65,6 +65,7 @@ impl Scene {
             version: event.version(),
             payload: serde_json::to_string(&event).unwrap(),
             occurred_at: clock.now(),
+            trace: kernel::Trace::NONE,
         };
         Delivery::at(recorded, Place { lease: Arc::clone(&self.lease), claim, seq, mark: "".into() })
     }

@@ -118,6 +118,7 @@ impl House {
             version: event.version(),
             payload: serde_json::to_string(&event).unwrap(),
             occurred_at: self.clock.now(),
+            trace: kernel::Trace::NONE,
         };
         Bus::local(vec![orders.subscription()]).publish(vec![recorded]).await.unwrap();
     }

@@ -8,8 +8,11 @@ mod ledger;
 mod stripe;
 pub mod test;
 
+use std::future::Future;
+
 use axum::http::HeaderMap;
 use kernel::{Error, Instant, Money, PaymentId, Result};
+use traces::{About, Span};
 
 pub use ledger::{Entry, Totals};
 pub use stripe::{StripeConfig, StripeGateway};
@@ -63,10 +66,13 @@ impl Gateway {
     /// # Errors
     /// `Unavailable` if there is no answer; the money may have been taken.
     pub async fn charge(&self, attempt: Attempt<'_>, token: &str) -> Result<Outcome> {
-        match self {
-            Self::Test(gateway) => gateway.charge(attempt, token).await,
-            Self::Stripe(gateway) => gateway.charge(attempt, token).await,
-        }
+        let asked = async {
+            match self {
+                Self::Test(gateway) => gateway.charge(attempt, token).await,
+                Self::Stripe(gateway) => gateway.charge(attempt, token).await,
+            }
+        };
+        self.traced("gateway charge", asked).await
     }
 
     /// What became of an attempt. One that the gateway never heard of is void from now on: a charge that
@@ -75,10 +81,13 @@ impl Gateway {
     /// # Errors
     /// `Unavailable` if there is no answer.
     pub async fn settle(&self, attempt: Attempt<'_>) -> Result<Outcome> {
-        match self {
-            Self::Test(gateway) => gateway.settle(attempt).await,
-            Self::Stripe(gateway) => gateway.settle(attempt).await,
-        }
+        let asked = async {
+            match self {
+                Self::Test(gateway) => gateway.settle(attempt).await,
+                Self::Stripe(gateway) => gateway.settle(attempt).await,
+            }
+        };
+        self.traced("gateway settle", asked).await
     }
 
     /// Gives the money of a charged attempt back, once however often it is asked.
@@ -86,10 +95,23 @@ impl Gateway {
     /// # Errors
     /// `Unavailable` if there is no answer; `Internal` if no money was taken.
     pub async fn refund(&self, attempt: Attempt<'_>) -> Result<()> {
-        match self {
-            Self::Test(gateway) => gateway.refund(attempt).await,
-            Self::Stripe(gateway) => gateway.refund(attempt).await,
+        let asked = async {
+            match self {
+                Self::Test(gateway) => gateway.refund(attempt).await,
+                Self::Stripe(gateway) => gateway.refund(attempt).await,
+            }
+        };
+        self.traced("gateway refund", asked).await
+    }
+
+    /// Asks the gateway, within a span of its own. That it has no answer is a failure; that it declines is not.
+    async fn traced<T>(&self, name: &'static str, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        let span = Span::here(|| About { kind: traces::Kind::Client, ..About::named(name) });
+        let answer = span.around(asked).await;
+        if answer.is_err() {
+            span.fail();
         }
+        answer
     }
 
     /// Reads a call of the gateway's: which payment it is about, if it is about one.

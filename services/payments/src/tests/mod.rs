@@ -149,6 +149,7 @@ impl House {
             version: event.version(),
             payload: serde_json::to_string(&event).unwrap(),
             occurred_at: self.clock.now(),
+            trace: kernel::Trace::NONE,
         };
         Bus::local(vec![self.payments.subscription()]).publish(vec![recorded]).await.unwrap();
     }

@@ -108,6 +108,8 @@ impl Api {
 }
 
 async fn call<T: DeserializeOwned>(request: RequestBuilder) -> Answer<T> {
+    let trace = traces::current();
+    let request = if trace.is_none() { request } else { request.header("traceparent", trace.to_string()) };
     let response = request.send().await.map_err(lost)?;
     let status = response.status();
     let body = response.bytes().await.map_err(lost)?;

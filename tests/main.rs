@@ -19,6 +19,7 @@ mod race;
 mod routes;
 mod statements;
 mod tls;
+mod traces;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_marquee");

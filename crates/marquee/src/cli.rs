@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use kernel::Result;
 
 use crate::flags::{Flags, span};
+use crate::traces::Traces;
 use crate::{Service, backup, commands, serve, telemetry, tls, verify};
 
 const EXAMPLES: &str = "\
@@ -129,7 +130,17 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    // A command is over before anybody would watch it.
+    let is_watched = matches!(cli.command, None | Some(Command::Serve { .. }));
+    let done = match is_watched.then(|| cli.flags.watching().start()).transpose() {
+        Ok(traces) => {
+            let done = runtime.block_on(run(cli));
+            traces.flatten().inspect(Traces::stop);
+            done
+        }
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             let mut text = error.to_string();

@@ -10,6 +10,7 @@ use db::Limits;
 use events::NatsSettings;
 use kernel::Result;
 
+use crate::traces::Watching;
 use crate::{Databases, Service, Settings, Tls, gateway, secrets};
 
 /// All of them, by what they are about.
@@ -29,6 +30,8 @@ pub(crate) struct Flags {
     bus: BusFlags,
     #[command(flatten)]
     limits: SignLimits,
+    #[command(flatten)]
+    watching: Watching,
 }
 
 /// Addresses may hold passwords, so `--help` does not show what the environment has.
@@ -232,12 +235,17 @@ impl Flags {
         &self.serving.log_format
     }
 
+    /// Where traces go.
+    pub(crate) fn watching(&self) -> &Watching {
+        &self.watching
+    }
+
     /// The settings of all services; secrets that no flag carries come from the environment or a file.
     ///
     /// # Errors
     /// `Invalid` for a secret's file that cannot be read.
     pub(crate) fn settings(self) -> Result<Settings> {
-        let Self { keeping, serving, tls, sale, counting, bus, limits } = self;
+        let Self { keeping, serving, tls, sale, counting, bus, limits, watching: _ } = self;
         Ok(Settings {
             services: Service::ALL.to_vec(),
             data: keeping.data.clone(),

@@ -15,6 +15,7 @@ mod gauges;
 mod health;
 mod house;
 mod letters;
+mod log_lines;
 mod look;
 mod neighbours;
 mod openapi;
@@ -29,6 +30,7 @@ mod serve;
 mod settings;
 mod telemetry;
 mod tls;
+mod traces;
 mod verify;
 
 pub use catalogue::Service;

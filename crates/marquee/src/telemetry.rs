@@ -9,6 +9,9 @@ use events::Job;
 use kernel::{Error, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
+
+use crate::log_lines::JsonLine;
 
 use crate::gauges;
 
@@ -31,7 +34,11 @@ pub(crate) fn init_logs(format: &str) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // A second start in one process (tests) keeps the first one's subscriber.
-    let _ = if format == "json" { logs.json().try_init() } else { logs.try_init() };
+    let _ = if format == "json" {
+        logs.fmt_fields(JsonFields::new()).event_format(JsonLine).try_init()
+    } else {
+        logs.try_init()
+    };
 }
 
 /// What renders the metrics of this process; the recorder is installed once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use contracts::{Event, SessionState};
 use db::{COUNTED, Db, IdempotencyKey, Lane, Location, Migration, Recall, StoredAnswer};
 use engines::Home;
-use kernel::{Clock, Error, Instant, Kind, SessionId, UserId};
+use kernel::{Clock, Error, Instant, Kind, SessionId, Trace, UserId};
 
 async fn database(clock: Clock) -> (Home, Db) {
     let home = Home::new().await;
@@ -191,4 +191,33 @@ async fn a_changed_or_unknown_migration_is_refused() {
     let changed = Migration { name: "0001_stock", sql: "CREATE TABLE stock (id TEXT)" };
     assert!(db.migrate(&[changed]).await.unwrap_err().to_string().contains("changed"));
     assert!(db.migrate(&[]).await.unwrap_err().to_string().contains("newer"));
+}
+
+#[tokio::test]
+async fn events_of_a_version_without_traces_come_through() {
+    let (_home, db) = database(Clock::system()).await;
+    // As it was before, with an event that waits and one that is parked.
+    for sql in [
+        "ALTER TABLE outbox DROP COLUMN trace",
+        "ALTER TABLE dead_letters DROP COLUMN trace",
+        "DELETE FROM migrations WHERE name = '0000_seam_trace'",
+        "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at)
+            VALUES ('01a1fcb2-13fa-7b95-a7c0-58e4d6f2a913', 'user:created', 'user:1', 0, '{}', 1)",
+        "INSERT INTO dead_letters (id, subject, aggregate, version, payload, occurred_at, reason, parked_at)
+            VALUES ('01a1fcb2-13fa-7b95-a7c0-58e4d6f2a914', 'user:created', 'user:2', 0, '{}', 1, 'no', 1)",
+    ] {
+        db.write(|tx| async move { tx.execute(sql, &[]).await }).await.unwrap();
+    }
+    let stock = "CREATE TABLE stock (id TEXT PRIMARY KEY, taken BIGINT NOT NULL CHECK (taken <= 50))";
+    let scripts = [Migration { name: "0001_stock", sql: stock }];
+    assert!(db.check_migrated(&scripts).await.is_err());
+    assert_eq!(db.migrate(&scripts).await.unwrap(), 1);
+    let (waiting, parked) = (db.outbox_waiting(10).await.unwrap(), db.dead_letters(10).await.unwrap());
+    assert_eq!((waiting.len(), waiting[0].trace), (1, Trace::NONE));
+    assert_eq!((parked.len(), parked[0].trace), (1, Trace::NONE));
+    // What a copy of that version still writes is taken as well.
+    let older = "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at)
+        VALUES ('01a1fcb2-13fa-7b95-a7c0-58e4d6f2a915', 'user:created', 'user:3', 0, '{}', 1)";
+    db.write(|tx| async move { tx.execute(older, &[]).await }).await.unwrap();
+    assert_eq!(db.outbox_waiting(10).await.unwrap().len(), 2);
 }

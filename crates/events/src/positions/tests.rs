@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::delivery::Place;
+use crate::spans::Processing;
 use crate::{Handler, Subscription};
 
 struct Counter;
@@ -87,11 +88,11 @@ async fn who_lost_a_partition_takes_nothing_of_it() {
     let batch: Vec<&Delivery> = hands.iter().collect();
     // The embedded engine gives a lease to whoever claims it: so it is as if the one before had run out.
     scene.claim("other").await;
-    let refused = scene.subscription.take(&batch, Some(&stale)).await.unwrap_err();
+    let refused = scene.subscription.take(&batch, Some(&stale), &Processing::default()).await.unwrap_err();
     assert_eq!(lost(&refused), Some("accounts/0"));
     assert_eq!((scene.effects().await, scene.position("other").await), (0, 0));
     stale.fenced = false;
-    scene.subscription.take(&batch, Some(&stale)).await.unwrap();
+    scene.subscription.take(&batch, Some(&stale), &Processing::default()).await.unwrap();
     assert_eq!(scene.effects().await, 2, "the control shows that something would have happened");
 }
 
@@ -100,7 +101,7 @@ async fn the_position_moves_with_the_effects_and_what_was_taken_is_not_wanted_ag
     let scene = Scene::new().await;
     let (positions, claim) = scene.claim("one").await;
     let all = [scene.delivery(claim, 3), scene.delivery(claim, 4), scene.delivery(claim, 9)];
-    scene.subscription.take(&[&all[0], &all[1]], Some(&positions)).await.unwrap();
+    scene.subscription.take(&[&all[0], &all[1]], Some(&positions), &Processing::default()).await.unwrap();
     assert_eq!((scene.effects().await, scene.position("one").await), (2, 4));
     assert_eq!(all.iter().map(|d| positions.wants(d)).collect::<Vec<_>>(), [false, false, true]);
     // A stream that was made anew counts from the start.
@@ -110,7 +111,9 @@ async fn the_position_moves_with_the_effects_and_what_was_taken_is_not_wanted_ag
     // What was read under an earlier claim is read again under the next.
     positions.let_go(&scene.lease);
     assert_eq!(
-        lost(&scene.subscription.take(&[&all[2]], Some(&positions)).await.unwrap_err()),
+        lost(
+            &scene.subscription.take(&[&all[2]], Some(&positions), &Processing::default()).await.unwrap_err()
+        ),
         Some("accounts/0")
     );
 }

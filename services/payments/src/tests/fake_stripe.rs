@@ -11,7 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use kernel::Clock;
+use kernel::{Clock, Trace};
 use serde_json::{Value, json};
 
 pub(super) const KEY: &str = "sk_test_of_the_fake";
@@ -34,13 +34,16 @@ pub(super) struct Books {
     pub(super) away: Option<u16>,
     /// What is posted is done, and the answer does not come through.
     pub(super) answers_lost: bool,
+    /// The traces that were posted in.
+    pub(super) traces: Vec<Trace>,
 }
 
 impl FakeStripe {
     pub(super) async fn start(clock: Clock) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (intents, refunds, keys) = (Vec::new(), Vec::new(), HashMap::new());
-        let books = Books { clock, intents, refunds, keys, away: None, answers_lost: false };
+        let books =
+            Books { clock, intents, refunds, keys, away: None, answers_lost: false, traces: Vec::new() };
         let fake = Self(Arc::new(Mutex::new(books)), listener.local_addr().unwrap());
         let routes = Router::new()
             .route("/v1/payment_intents", get(list).post(create))
@@ -83,6 +86,9 @@ impl FakeStripe {
         let mut books = self.books();
         if let Some(refused) = books.refuses(headers) {
             return refused;
+        }
+        if let Some(trace) = headers.get("traceparent") {
+            books.traces.push(Trace::parse(trace.to_str().unwrap()));
         }
         let form: Form = form_urlencoded::parse(body).into_owned().collect();
         let key = headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());

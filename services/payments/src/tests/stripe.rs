@@ -5,7 +5,9 @@ use super::*;
 use crate::gateway::{Attempt, Outcome, test};
 use crate::model::Refusal;
 use crate::{StripeConfig, StripeGateway};
-use kernel::Kind;
+use kernel::{Kind, Trace};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use traces::{About, Span};
 
 const LATER: Duration = Duration::from_secs(16);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -211,4 +213,19 @@ async fn what_is_set_wrongly_is_refused_and_secrets_are_not_shown() {
     assert!(odd.contains("STRIPE_KEY has characters") && !odd.contains("sk_"));
     let empty = refused(StripeConfig { webhook_secret: Some(String::new()), ..good });
     assert!(empty.contains("STRIPE_WEBHOOK_SECRET"));
+}
+
+#[tokio::test]
+async fn stripe_is_told_of_the_trace_that_a_charge_is_a_part_of() {
+    opentelemetry::global::set_tracer_provider(SdkTracerProvider::builder().build());
+    traces::turn_on();
+    let (house, fake) = House::with_stripe().await;
+    let gateway = house.payments.gateway();
+    gateway.charge(house.attempt(100), "tok_visa").await.unwrap();
+    assert_eq!(fake.books().traces, [], "it is a part of none");
+    let work = Span::after(Trace::new(7, 8, 1), || About::named("work"));
+    work.around(gateway.charge(house.attempt(100), "tok_visa")).await.unwrap();
+    let told = fake.books().traces.clone();
+    assert_eq!((told.len(), told[0].trace()), (1, 7));
+    assert!(![8, work.trace().span()].contains(&told[0].span()), "the call is a span of its own");
 }

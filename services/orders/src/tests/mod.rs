@@ -4,6 +4,7 @@ mod api;
 mod events;
 mod pages;
 mod sales;
+mod traces;
 
 use std::time::Duration;
 

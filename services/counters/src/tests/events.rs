@@ -45,6 +45,7 @@ impl House {
             version: event.version(),
             payload: serde_json::to_string(&event).unwrap(),
             occurred_at: self.clock.now(),
+            trace: kernel::Trace::NONE,
         }
     }
 

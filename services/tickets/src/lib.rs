@@ -5,11 +5,9 @@ mod bodies;
 mod events;
 mod fold;
 mod jobs;
-mod loader;
 pub mod model;
 mod pages;
 mod search;
-mod searches;
 mod sell;
 mod store;
 #[cfg(test)]
@@ -24,10 +22,7 @@ use std::time::Duration;
 use ::events::{Job, Subscription};
 use db::{Db, Migration};
 use kernel::TicketId;
-use web::{Documentation, Routes, Web};
-
-use loader::Loader;
-use searches::Searches;
+use web::{Documentation, Loader, Routes, Searches, Web};
 
 pub use model::{Draft, Ticket};
 

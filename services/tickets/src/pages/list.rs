@@ -45,7 +45,7 @@ pub async fn home(
         };
         Ok((found, counted))
     };
-    let (found, counted) = tickets.0.searches.run(&search, queries).await?;
+    let (found, counted) = tickets.found(&search, queries).await?;
     let page = tickets.page(session.as_ref(), &title("Tickets", &search), "/");
     let list = List::new(&page, "/", search, found, counted, now);
     Ok(web::html(&HomePage { page, list, hold: tickets.hold() }))
@@ -67,7 +67,7 @@ pub async fn mine(
         };
         Ok((found, counted))
     };
-    let (found, counted) = tickets.0.searches.run(&search, queries).await?;
+    let (found, counted) = tickets.found(&search, queries).await?;
     let page = tickets.page(Some(&session), &title("My tickets", &search), "/tickets/mine");
     let list = List::new(&page, "/tickets/mine", search, found, counted, now);
     Ok(web::html(&MinePage { page, list }))
@@ -160,6 +160,15 @@ pub async fn live(State(tickets): State<Tickets>, query: Asked<Which>) -> web::R
 }
 
 impl Tickets {
+    /// Runs the queries of a list, which have to wait for their turn if they are for words.
+    pub(super) async fn found<T, Fut>(&self, search: &Search, queries: Fut) -> Result<T>
+    where
+        T: Send + 'static,
+        Fut: Future<Output = Result<T>> + Send + 'static,
+    {
+        if search.is_for_words() { self.0.searches.run(queries).await } else { queries.await }
+    }
+
     /// What is left of some tickets, as a list shows it; 404 if none of them is there.
     async fn left(&self, ids: &[TicketId]) -> Result<Vec<(TicketId, Left)>> {
         let now = self.0.web.clock().now();

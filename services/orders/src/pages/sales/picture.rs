@@ -2,7 +2,7 @@
 //! so everything that is read stands beside it as text.
 
 use kernel::{Instant, Money};
-use web::{Page, grouped};
+use web::{Page, grouped, top_of_scale};
 
 use crate::model::{Period, Slot, calendar};
 
@@ -174,7 +174,7 @@ fn panel(
     bare: impl Fn(i64) -> String,
 ) -> Panel {
     let most = values.iter().copied().max().unwrap_or_default();
-    let top = top_of(most);
+    let top = top_of_scale(most);
     let total = values.iter().fold(0i64, |sum, value| sum.saturating_add(*value));
     let best = values.iter().position(|value| *value == most).and_then(|place| rows.get(place));
     let best = best.map_or("", |row| row.when.as_str());
@@ -216,41 +216,12 @@ fn scaled(value: i64, top: i64) -> i64 {
     i64::try_from(i128::from(value) * i128::from(HEIGHT) / i128::from(top.max(1))).unwrap_or(HEIGHT)
 }
 
-/// The end of a scale that holds `most`: 2, 4, 6, 8, 10, 12 or 16 of some power of ten, so that its half is round as well.
-fn top_of(most: i64) -> i64 {
-    let mut power = 1i64;
-    loop {
-        if let Some(top) =
-            [2, 4, 6, 8, 10, 12, 16].into_iter().map(|n| power.saturating_mul(n)).find(|top| *top >= most)
-        {
-            return top;
-        }
-        power = power.saturating_mul(10);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn scales_are_round_and_hold_everything() {
-        for (most, top) in [
-            (0, 2),
-            (1, 2),
-            (2, 2),
-            (3, 4),
-            (7, 8),
-            (9, 10),
-            (11, 12),
-            (17, 20),
-            (61, 80),
-            (3998, 4000),
-            (4001, 6000),
-        ] {
-            assert_eq!(top_of(most), top, "{most}");
-        }
-        assert_eq!(top_of(i64::MAX), i64::MAX);
+    fn bars_are_in_proportion_and_none_overflows() {
         assert_eq!((scaled(i64::MAX, i64::MAX), scaled(0, 2), scaled(1, 2)), (1000, 0, 500));
     }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
+use web::Searches;
 
 use super::super::rows::{HomePage, List, MinePage};
 use super::*;
 use crate::search::{Query, Search};
-use crate::searches::AT_ONCE;
 
 fn looked_for(q: &str, sort: &str, after: &str) -> Search {
     let json = json!({"q": q, "sort": sort, "after": (!after.is_empty()).then_some(after)});
@@ -168,7 +168,7 @@ async fn searches_for_words_wait_for_their_turn() {
     house.listed(json!({"title": "Metropolis", "price": 1})).await;
     let search = looked_for("metropolis", "", "");
     let endless =
-        (0..AT_ONCE).map(|_| house.tickets.0.searches.run::<(), _>(&search, std::future::pending()));
+        (0..Searches::AT_ONCE).map(|_| house.tickets.found::<(), _>(&search, std::future::pending()));
     let busy = futures_util::future::join_all(endless);
     let meanwhile = async {
         for (path, cookie) in [("/?q=metro", ""), ("/tickets/mine?q=metro", &*house.seller)] {

@@ -1,5 +1,5 @@
-//! A bound on searches. Words may be anywhere in a title, so that looking for them reads every ticket there is, and
-//! anybody may ask for that.
+//! A bound on searches. What is looked for may be anywhere in a text, so that looking for it reads every row there is,
+//! and anybody may ask for that.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,10 +9,6 @@ use kernel::{Error, Result};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::search::Search;
-
-/// How many run at a time in a process.
-pub const AT_ONCE: usize = 2;
 /// How long one waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -22,23 +18,23 @@ pub struct Searches(Arc<Semaphore>);
 
 impl Default for Searches {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        Self(Arc::new(Semaphore::new(Self::AT_ONCE)))
     }
 }
 
 impl Searches {
-    /// Runs the queries of a search, which have to wait for their turn if they are for words.
+    /// How many run at a time in a process.
+    pub const AT_ONCE: usize = 2;
+
+    /// Runs the queries of a search when it is their turn, to their end.
     ///
     /// # Errors
     /// Theirs; `Unavailable` if it is not their turn for too long.
-    pub async fn run<T, Fut>(&self, search: &Search, queries: Fut) -> Result<T>
+    pub async fn run<T, Fut>(&self, queries: Fut) -> Result<T>
     where
         T: Send + 'static,
         Fut: Future<Output = Result<T>> + Send + 'static,
     {
-        if !search.is_for_words() {
-            return queries.await;
-        }
         let turn = timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await;
         let turn = turn
             .map_err(|_| Error::unavailable("too many searches"))?
@@ -56,34 +52,27 @@ impl Searches {
 #[cfg(test)]
 mod tests {
     use kernel::Kind;
-    use serde_json::json;
     use tokio::sync::Notify;
 
     use super::*;
 
-    fn looked_for(q: &str) -> Search {
-        Search::read(serde_json::from_value(json!({ "q": q })).unwrap()).unwrap()
-    }
-
     #[tokio::test(start_paused = true)]
     async fn few_run_at_once_and_each_to_its_end() {
-        let (searches, search) = (Searches::default(), &looked_for("metropolis"));
-        let end = Arc::new(Notify::new());
-        for _ in 0..AT_ONCE {
+        let (searches, end) = (Searches::default(), Arc::new(Notify::new()));
+        for _ in 0..Searches::AT_ONCE {
             let end = Arc::clone(&end);
             let queries = async move {
                 end.notified().await;
                 Ok(())
             };
-            let left = timeout(Duration::from_millis(1), searches.run(search, queries)).await;
+            let left = timeout(Duration::from_millis(1), searches.run(queries)).await;
             assert!(left.is_err(), "whoever asked has left");
         }
-        let refused = searches.run(search, async { Ok(()) }).await.unwrap_err();
+        let refused = searches.run(async { Ok(()) }).await.unwrap_err();
         assert_eq!((refused.kind, refused.retry_after), (Kind::Unavailable, Some(PATIENCE)));
-        searches.run(&looked_for("%"), async { Ok(()) }).await.unwrap();
         end.notify_one();
-        searches.run(search, async { Ok(()) }).await.unwrap();
-        let failed = searches.run::<(), _>(search, async { Err(Error::not_found()) }).await.unwrap_err();
+        searches.run(async { Ok(()) }).await.unwrap();
+        let failed = searches.run::<(), _>(async { Err(Error::not_found()) }).await.unwrap_err();
         assert_eq!(failed.kind, Kind::NotFound);
     }
 }

@@ -42,7 +42,7 @@ impl Meters {
 
 impl<K, V> Loader<K, V>
 where
-    K: Copy + Ord + Send + Sync + 'static,
+    K: Clone + Ord + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
     /// Starts the reader on the current runtime. `read` answers those of some ids that are there; it is not called
@@ -118,9 +118,9 @@ mod tests {
 
     use futures_util::StreamExt as _;
     use futures_util::future::join_all;
-    use web::{Config, Web};
 
     use super::*;
+    use crate::{Config, Web, live_many};
 
     /// Things that all have one value, and what was read of them, look by look.
     #[derive(Clone, Default)]
@@ -169,7 +169,7 @@ mod tests {
                         Ok(ids.into_iter().zip(values).collect())
                     }
                 };
-                web::live_many(&web, vec![1, 2], |id| format!("n:{id}"), read).into_body().into_data_stream()
+                live_many(&web, vec![1, 2], |id| format!("n:{id}"), read).into_body().into_data_stream()
             })
             .collect();
         join_all(pages.iter_mut().map(|page| page.next())).await;

@@ -270,6 +270,7 @@ impl House {
             self.orders.as_ref().map(Orders::jobs),
             self.expiration.as_ref().map(Expiration::jobs),
             self.payments.as_ref().map(Payments::jobs),
+            self.counters.as_ref().map(|counters| counters.jobs(&self.web)),
         ];
         for job in jobs.into_iter().flatten().flatten() {
             tasks.spawn((job.run)(stop.clone()));

@@ -107,6 +107,10 @@
       if (element instanceof HTMLProgressElement || element instanceof HTMLMeterElement) element.value = Number(value);
       else if (element.textContent !== text) element.textContent = text;
     }
+    for (const path of all("[data-draw]", root)) {
+      const drawing = state[path.dataset.draw];
+      if (typeof drawing === "string") path.setAttribute("d", drawing);
+    }
     if (typeof state.status !== "string") return;
     for (const element of all("[data-unless]", root)) element.hidden = element.dataset.unless === state.status;
     const before = root.dataset.state;

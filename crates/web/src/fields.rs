@@ -117,9 +117,10 @@ impl Fields {
         self.noted(field, message, text)
     }
 
-    /// A required whole number of 64 bits: in JSON `1`, or its decimal digits as text, `"1"`; never `1.0`.
+    /// A required whole number of 64 bits: in JSON `1`, or its decimal digits as text, `"1"`; never `1.0`. In a form
+    /// its decimal digits.
     pub fn whole(&mut self, field: &'static str, message: &'static str) -> Option<i64> {
-        self.required(field, message, |input| input.text().map_or_else(|| input.integer(), decimal))
+        self.required(field, message, |input| input.integer().or_else(|| decimal(input.text()?)))
     }
 
     /// A required price: more than 0, at most [`MAX_PRICE`], with at most two decimals.

@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 use kernel::{Error, Result, TicketId};
 
 use crate::model::RESERVED;
+use crate::noted::Noted;
 use crate::{Counters, store};
 
 impl Handler for Counters {
@@ -29,7 +30,7 @@ impl Handler for Counters {
             let mut sums = Sums::default();
             sold(tx, &orders, &mut sums).await?;
             refunded(tx, &orders, &mut sums).await?;
-            sums.add(tx).await
+            sums.add(tx, &self.0.noted).await
         }
         .boxed()
     }
@@ -72,12 +73,14 @@ impl Sums {
         }
     }
 
-    async fn add(&self, tx: &Tx) -> Result<()> {
+    async fn add(&self, tx: &Tx, noted: &Noted) -> Result<()> {
         let sums: BTreeMap<&str, i64> = self.0.iter().map(|(key, sum)| (key.as_str(), *sum)).collect();
-        if store::add(tx, &sums).await?.len() == sums.len() {
-            Ok(())
-        } else {
-            Err(Error::internal("a counter of the system is near its end"))
+        let added = store::add(tx, &sums).await?;
+        if added.len() != sums.len() {
+            return Err(Error::internal("a counter of the system is near its end"));
         }
+        let before = sums.iter().filter_map(|(key, sum)| Some((*key, added.get(*key)?.checked_sub(*sum)?)));
+        noted.note(tx.clock().now(), before);
+        Ok(())
     }
 }

@@ -8,28 +8,40 @@ mod api;
 mod batch;
 mod bodies;
 mod events;
+mod history;
 pub mod meters;
 mod model;
+mod noted;
+mod pages;
+mod samples;
+mod search;
 mod split;
 mod store;
 mod tally;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 pub mod verify;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
-use ::events::Subscription;
+use ::events::{Job, Subscription};
 use db::{Db, Migration};
 use kernel::{Error, Result};
-use web::{Documentation, Routes};
+use web::{Documentation, Loader, Routes, Searches, Web};
 
+use history::Seen;
 pub use model::{Counter, Increment};
+use noted::Noted;
 use tally::Tally;
 
 /// This service's tables.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") },
+    Migration { name: "0002_samples", sql: include_str!("../migrations/0002_samples.sql") },
+];
 
 /// What an installation may choose.
 #[derive(Debug, Clone, Default)]
@@ -46,14 +58,24 @@ struct Inner {
     db: Db,
     settings: Settings,
     tally: Tally,
+    /// What changed lately.
+    noted: Arc<Noted>,
+    /// The moment for which samples were taken last, in milliseconds.
+    sampled: AtomicI64,
+    /// What open pages look at.
+    looks: Loader<String, Seen>,
+    searches: Searches,
 }
 
 impl Counters {
     /// The service on its database, which is open and migrated. Starts the committer on the current runtime.
     pub fn new(db: Db, settings: Settings) -> Self {
         meters::begin();
-        let tally = tally::start(&db);
-        Self(Arc::new(Inner { db, settings, tally }))
+        let noted = Arc::<Noted>::default();
+        let tally = tally::start(&db, Arc::clone(&noted));
+        let looks = samples::looks(db.clone(), Arc::clone(&noted));
+        let (sampled, searches) = (AtomicI64::new(0), Searches::default());
+        Self(Arc::new(Inner { db, settings, tally, noted, sampled, looks, searches }))
     }
 
     /// Its JSON calls and pages.
@@ -76,6 +98,11 @@ impl Counters {
         Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
     }
 
+    /// Its work in the background, for the pages that `web` serves.
+    pub fn jobs(&self, web: &Web) -> Vec<Job> {
+        vec![samples::job(self), pages::look_again(web.clone())]
+    }
+
     /// Sets the gauges that are not kept up to date by themselves.
     pub fn gauge(&self) {
         let age = self.0.db.oldest_waiting().as_secs_f64();
@@ -92,5 +119,5 @@ impl Counters {
 }
 
 fn routes() -> Routes<Counters> {
-    api::routes()
+    api::routes().merge(pages::routes())
 }

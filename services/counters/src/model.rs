@@ -40,6 +40,21 @@ impl Increment {
     }
 }
 
+impl Increment {
+    /// From a form that adds to the counter `key`, which is there already: its `value` alone.
+    ///
+    /// # Errors
+    /// `Invalid` with a sentence if the value is wrong, or if the counter is the system's own.
+    pub(crate) fn of(key: String, mut fields: Fields) -> Result<Self> {
+        if key.starts_with(RESERVED) {
+            return Err(Error::invalid(RESERVED_KEY).at("key"));
+        }
+        let value = fields.whole("value", VALUE);
+        fields.finish()?;
+        value.map(|value| Self { key, value }).ok_or_else(|| Error::internal("no value passed"))
+    }
+}
+
 /// A counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counter {

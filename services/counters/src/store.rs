@@ -1,5 +1,8 @@
 //! All of this service's SQL.
 
+pub mod samples;
+pub mod search;
+
 use std::collections::{BTreeMap, HashMap};
 
 use db::{Db, Many, Param, Tx, from_row};

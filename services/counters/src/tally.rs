@@ -9,6 +9,7 @@ use db::{Db, IdempotencyKey, Lane, Recall, StoredAnswer, Tx};
 use kernel::{Error, Kind, Result};
 
 use crate::model::{Increment, add_up, is_safe};
+use crate::noted::Noted;
 use crate::{Counters, meters, store};
 
 /// Increments that are added in one transaction: one, or the part of a batch.
@@ -40,12 +41,15 @@ pub(crate) enum Outcome {
 
 pub(crate) type Tally = Lane<Command, Outcome>;
 
-/// Starts the committer.
-pub(crate) fn start(db: &Db) -> Tally {
+/// Starts the committer, which notes what it changes.
+pub(crate) fn start(db: &Db, noted: Arc<Noted>) -> Tally {
     Lane::weighed(
         db.clone(),
         |command| command.increments.len().max(1),
-        |tx, commands: Arc<[Command]>| async move { commit(&tx, &commands).await },
+        move |tx, commands: Arc<[Command]>| {
+            let noted = Arc::clone(&noted);
+            async move { commit(&tx, &commands, &noted).await }
+        },
     )
 }
 
@@ -59,7 +63,7 @@ enum Turn {
     Follows(usize),
 }
 
-async fn commit(tx: &Tx, commands: &[Command]) -> Result<Vec<Result<Outcome>>> {
+async fn commit(tx: &Tx, commands: &[Command], noted: &Noted) -> Result<Vec<Result<Outcome>>> {
     let turns = take_turns(tx, commands).await?;
     let counting: Vec<&Command> = commands
         .iter()
@@ -67,7 +71,7 @@ async fn commit(tx: &Tx, commands: &[Command]) -> Result<Vec<Result<Outcome>>> {
         .filter_map(|(command, turn)| matches!(turn, Turn::Counts).then_some(command))
         .collect();
     let increments: Vec<&Increment> = counting.iter().flat_map(|command| &command.increments).collect();
-    let mut values = count(tx, &increments).await?.into_iter();
+    let mut values = count(tx, &increments, noted).await?.into_iter();
     let mut counted = Vec::with_capacity(counting.len());
     let mut kept: Vec<(&IdempotencyKey, StoredAnswer)> = Vec::new();
     for command in counting {
@@ -134,7 +138,7 @@ fn other_body() -> Error {
 }
 
 /// Adds increments up and writes them; answers each in its order.
-async fn count(tx: &Tx, increments: &[&Increment]) -> Result<Vec<Result<i64>>> {
+async fn count(tx: &Tx, increments: &[&Increment], noted: &Noted) -> Result<Vec<Result<i64>>> {
     let mut by_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, increment) in increments.iter().enumerate() {
         by_key.entry(&increment.key).or_default().push(place);
@@ -151,17 +155,20 @@ async fn count(tx: &Tx, increments: &[&Increment]) -> Result<Vec<Result<i64>>> {
         .collect();
     let added = store::add(tx, &sums).await?;
     let mut answers: Vec<Result<i64>> = vec![Ok(0); increments.len()];
+    let mut before = Vec::with_capacity(by_key.len());
     for (key, places) in &by_key {
         let values = values(places);
         let base = match added.get(*key) {
             Some(now) if is_safe(values.iter().copied()) => now - sums[key],
             _ => one_by_one(tx, key, &values).await?,
         };
+        before.push((*key, base));
         let (each, _) = add_up(base, values.into_iter());
         for (place, answer) in places.iter().zip(each) {
             answers[*place] = answer;
         }
     }
+    noted.note(tx.clock().now(), before);
     meters::added(tx, increments.len());
     Ok(answers)
 }

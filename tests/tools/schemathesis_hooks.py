@@ -1,5 +1,6 @@
 """What a document cannot say: who is asking, and rules between members."""
 
+import json
 import os
 
 import requests
@@ -44,7 +45,15 @@ def before_call(context, case, kwargs):
         return
     if isinstance(body.get("closesAt"), str) and "opensAt" in body:
         body = {name: value for name, value in body.items() if name != "closesAt"}
-    for name in ("capacity", "quantity"):
+    for name in ("capacity", "quantity", "value"):
         if isinstance(body.get(name), float) and body[name].is_integer():
             body = {**body, name: int(body[name])}
     case.body = body
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    """The text as it is; what was to be no text is a line of JSON."""
+    if isinstance(value, bytes):
+        return value
+    return (value if isinstance(value, str) else json.dumps(value)).encode("utf8", "replace")

@@ -156,7 +156,7 @@ async fn orders_from_before_learn_their_moment_from_their_history() {
     const OLD: &str =
         "INSERT INTO orders (id, version, user_id, status, quantity, amount, expires_at, expired,
             ticket_id, ticket_title, ticket_price, ticket_version, seller_id, history)
-        VALUES ($1, $2, 'u', $3, 1, 100, 0, FALSE, 't', 'T', 100, 0, 's', $4)";
+        VALUES ($1, $2, 'u', $3, 1, 100, 0, FALSE, '01980000-0000-7000-8000-000000000000', 'T', 100, 0, 's', $4)";
     const LATER: &str = "UPDATE orders SET version = version + 1, status = 'complete',
         history = history || ',complete@5' WHERE id = $1";
     let lives = [

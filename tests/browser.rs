@@ -1,6 +1,7 @@
 //! The pages in a real browser: headless Chromium, driven by chromedriver. Screenshots go to
 //! `tests/artefacts/`, to be looked at.
 
+mod counters;
 mod driver;
 mod gallery;
 mod keyboard;

@@ -27,10 +27,10 @@ const FOCUS: &str = "
     return { found: at.matches(arguments[0]), wrong, what: at.outerHTML.slice(0, 120) };";
 
 /// Hands on a keyboard, eyes on the screen.
-struct Typist<'a>(&'a Browser);
+pub(super) struct Typist<'a>(pub(super) &'a Browser);
 
 impl Typist<'_> {
-    async fn press(&self, keys: &[char]) {
+    pub(super) async fn press(&self, keys: &[char]) {
         let held = keys
             .iter()
             .fold(KeyActions::new("keyboard".into()), |all, &value| all.then(KeyAction::Down { value }));
@@ -38,7 +38,7 @@ impl Typist<'_> {
         self.0.tab.perform_actions(all).await.unwrap();
     }
 
-    async fn types(&self, text: &str) {
+    pub(super) async fn types(&self, text: &str) {
         let all = text.chars().fold(KeyActions::new("keyboard".into()), |all, value| {
             all.then(KeyAction::Down { value }).then(KeyAction::Up { value })
         });
@@ -46,7 +46,7 @@ impl Typist<'_> {
     }
 
     /// Presses Tab until what `css` names has the focus.
-    async fn tab_to(&self, css: &str) {
+    pub(super) async fn tab_to(&self, css: &str) {
         for _ in 0..60 {
             self.press(&[Key::Tab.into()]).await;
             let focus = self.0.tab.execute(FOCUS, vec![json!(css)]).await.unwrap();
@@ -59,7 +59,7 @@ impl Typist<'_> {
     }
 
     /// Waits until what `css` names has been given the focus.
-    async fn is_led_to(&self, css: &str) {
+    pub(super) async fn is_led_to(&self, css: &str) {
         let started = Instant::now();
         loop {
             let focus = self.0.tab.execute(FOCUS, vec![json!(css)]).await.unwrap();
@@ -70,22 +70,22 @@ impl Typist<'_> {
         }
     }
 
-    async fn enter(&self) {
+    pub(super) async fn enter(&self) {
         self.press(&[Key::Enter.into()]).await;
     }
 
-    async fn follow(&self, css: &str) {
+    pub(super) async fn follow(&self, css: &str) {
         self.tab_to(css).await;
         self.enter().await;
     }
 
-    async fn fill(&self, name: &str, text: &str) {
+    pub(super) async fn fill(&self, name: &str, text: &str) {
         self.tab_to(&format!("[name={name}]")).await;
         self.press(&[Key::Control.into(), 'a']).await;
         self.types(text).await;
     }
 
-    async fn sign_up(&self, email: &str) {
+    pub(super) async fn sign_up(&self, email: &str) {
         self.follow("a[href^='/signup']").await;
         self.0.shows("/signup", "Sign up").await;
         self.fill("email", email).await;

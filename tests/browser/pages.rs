@@ -9,6 +9,7 @@ use marquee::Service;
 use serde_json::{Value, json};
 use testkit::{App, Client};
 
+use super::counters;
 use super::driver::{Browser, Scripts};
 use super::gallery::Gallery;
 use crate::house_page::park_revocation;
@@ -233,6 +234,7 @@ async fn every_page_is_fit_for_everybody() {
     gallery.visit("mine", "/tickets/mine").await;
     gallery.visit("ticket-own", &format!("/tickets/{many}")).await;
     operator(&mut gallery, &house).await;
+    counters::visits(&mut gallery, &empty, &house.app, [&house.fresh, &house.operator]).await;
 
     gallery.follow_links().await;
     let templates = Service::ALL.into_iter().flat_map(|service| service.paths()).collect::<Vec<_>>();

@@ -17,14 +17,15 @@ use crate::api::Caller;
 use crate::model::Increment;
 use crate::{Counters, history};
 
-/// A value with more characters than this is set smaller.
-const SHORT_VALUE: usize = 9;
+/// A key with more characters than this is set smaller.
+const SHORT_KEY: usize = 48;
 
 #[derive(Template)]
 #[template(path = "counter.html")]
 pub(super) struct CounterPage {
     page: Page,
     key: String,
+    is_key_long: bool,
     system: Option<System>,
     /// The query of its addresses: `key=…`.
     query: String,
@@ -48,11 +49,9 @@ fn which(query: Asked<Which>) -> Result<String> {
 impl CounterPage {
     pub(super) fn new(page: Page, key: &str, now: Picture, values: FormView) -> Self {
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("key", key).finish();
-        Self { page, key: key::shown(key), system: key::system(key), query, now, values }
-    }
-
-    fn is_value_long(&self) -> bool {
-        self.now.value.len() > SHORT_VALUE
+        let (shown, system) = (key::shown(key), key::system(key));
+        let is_key_long = shown.chars().count() > SHORT_KEY;
+        Self { page, key: shown, is_key_long, system, query, now, values }
     }
 }
 

@@ -25,8 +25,8 @@ const TAKE: &str = "UPDATE stock SET taken = taken + $2
 const ORDER: &str = "INSERT INTO orders (id, version, user_id, status, quantity, amount, expires_at, expired,
         ticket_id, ticket_title, ticket_price, ticket_version, seller_id, history)
     VALUES ($1, 0, $2, 'created', $3, $4, $5, FALSE, $6, $7, $8, $9, $10, $11)";
-const EVENT: &str = "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at)
-    VALUES ($1, $2, $3, $4, $5, $6)";
+const EVENT: &str = "INSERT INTO outbox (id, subject, aggregate, version, payload, occurred_at, trace)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 /// What all ids begin with; a number of twelve digits follows.
 const PREFIX: &str = "00000000-0000-7000-8000-";
@@ -162,7 +162,7 @@ fn script(ticket: &str) -> String {
                 ":history",
             ],
         ),
-        (EVENT, &[&order, ":subject", &format!("'order:' || {order}"), "0", ":payload", ":now"]),
+        (EVENT, &[&order, ":subject", &format!("'order:' || {order}"), "0", ":payload", ":now", "''"]),
     ];
     for (sql, values) in statements {
         let _ = writeln!(script, "{};", filled(sql, values));

@@ -76,7 +76,7 @@ const HELD: [(&str, usize); 6] = [
 ];
 
 /// What a payment comes to: the order awaits it, and then it is complete.
-const PAID: [(&str, usize); 10] = [
+const PAID: [(&str, usize); 11] = [
     ("POST /api/payments", 1),
     ("gateway charge", 1),
     ("payment:created publish", 1),
@@ -87,6 +87,7 @@ const PAID: [(&str, usize); 10] = [
     ("order:updated process by tickets", 2),
     ("order:updated process by expiration", 2),
     ("order:updated process by payments", 2),
+    ("order:updated process by counters", 2),
 ];
 
 /// Holds and pays, each in a trace of its own that is not that of a try which came too early.
@@ -202,7 +203,7 @@ async fn an_order_is_one_tree_in_a_process_per_service() {
     let flags = ["--otlp-endpoint", &collector.url()];
     let Some(house) = Installation::start(BINARY, Topology::Apart, &flags).await else { return };
     let (held, paid) = walk(&house, &collector).await;
-    assert_eq!((instances(&held).len(), instances(&paid).len()), (4, 4), "all but accounts");
+    assert_eq!((instances(&held).len(), instances(&paid).len()), (4, 5), "all but accounts, and counters only once money is there");
 }
 
 /// Twenty buyers at once, whose wishes share transactions and whose events share batches: everybody's spans stay in

@@ -3,7 +3,8 @@
 //!
 //! A change is noted inside its transaction, together with what the counter was before it. So a sample may be taken
 //! between the note and the commit, and see the counter as it was; therefore each key is due once more at the next
-//! step, and no transaction lasts that long.
+//! step, and no transaction lasts that long. The note of a transaction that is undone does no harm: what it says the
+//! counter was, it was.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

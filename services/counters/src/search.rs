@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use db::Db;
+use futures_util::future::try_join;
 use kernel::{Error, Result};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -128,13 +129,11 @@ impl Search {
         let (pattern, mut place, mut found) = (self.pattern(), after.to_owned(), Vec::new());
         loop {
             let left = limit - found.len() as i64;
-            found.extend(store::search::find(db, &pattern, &place, stretch, left).await?);
-            let end = match found.len() > PER_PAGE {
-                true => None,
-                false => store::search::end(db, &place, stretch).await?,
-            };
+            let more = store::search::find(db, &pattern, &place, stretch, left);
+            let (more, end) = try_join(more, store::search::end(db, &place, stretch)).await?;
+            found.extend(more);
             match end {
-                Some(end) if begun.elapsed() < patience => place = end,
+                Some(end) if found.len() <= PER_PAGE && begun.elapsed() < patience => place = end,
                 end => return Ok(part(found, end)),
             }
         }

@@ -1,11 +1,15 @@
 //! Samples on a real database, as pages see them.
 
+use db::Location;
+use engines::Home;
+use kernel::Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::history::{Bin, bins};
 use crate::noted::MOST;
 use crate::testing::{House, add};
+use crate::{MIGRATIONS, Settings, store};
 
 /// What a process's pages show of a counter: its value, and of which bins something is to be said, by the seconds
 /// since they began.
@@ -164,4 +168,20 @@ async fn what_was_noted_by_a_process_that_was_killed_is_not_drawn() {
     house.add(&[("a", 1)]).await;
     let (value, told) = shown(&house, &house.counters, "a").await;
     assert_eq!((value, told.last()), (10, Some(&(5, Some(1)))));
+}
+
+#[tokio::test]
+async fn counters_from_before_there_were_samples_have_a_picture() {
+    let (home, clock) = (Home::new().await, Clock::manual(Instant::from_millis(1_800_000_000_000)));
+    let location = Location::new(home.url(), home.directory(), "counters");
+    let db = Db::open(&location, "counters", clock.clone()).unwrap();
+    db.migrate(&MIGRATIONS[..1]).await.unwrap();
+    let sums = &[("a", 7)].into();
+    db.write(|tx| async move { store::add(&tx, sums).await }).await.unwrap();
+    db.migrate(MIGRATIONS).await.unwrap();
+    let counters = Counters::new(db, Settings::default());
+    add(&counters, &[("a", 2)]).await;
+    let seen = counters.0.looks.load(&["a".to_owned()]).await.unwrap().remove(0);
+    let told: Vec<Bin> = bins(&seen, clock.now()).into_iter().filter(|bin| bin.added != Some(0)).collect();
+    assert_eq!((seen.value, told), (9, vec![Bin { from: clock.now(), added: Some(2) }]));
 }

@@ -6,10 +6,12 @@ use kernel::Result;
 use crate::model::Counter;
 
 const LIST: &str = "SELECT key, value FROM counters WHERE key > $1 ORDER BY key LIMIT $2";
-/// The order of bytes and lower case of ASCII are the same on both engines.
-const FIND: &str = "SELECT key, value
-    FROM (SELECT key, value FROM counters WHERE key > $1 ORDER BY key LIMIT $2) AS stretch
-    WHERE lower(key) LIKE $3 ESCAPE '\\' ORDER BY key LIMIT $4";
+/// The order of bytes and lower case of ASCII are the same on both engines. Keys are looked at in the index alone, and
+/// values are read of what is found.
+const FIND: &str = "SELECT c.key, c.value
+    FROM (SELECT key FROM (SELECT key FROM counters WHERE key > $1 ORDER BY key LIMIT $2) AS stretch
+        WHERE lower(key) LIKE $3 ESCAPE '\\' ORDER BY key LIMIT $4) AS found
+    JOIN counters c ON c.key = found.key ORDER BY c.key";
 const END: &str = "SELECT key FROM counters WHERE key > $1 ORDER BY key LIMIT 1 OFFSET $2";
 
 /// Counters in the order of their keys, after a key; at most `limit`.

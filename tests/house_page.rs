@@ -143,7 +143,8 @@ async fn any_process_shows_the_whole_house_and_delivers_what_others_have_parked(
         let boss = boss.at(process.base().to_owned());
         let text = eventually("every process hears all the others", async || {
             let text = page(&boss, "/house").await.expect(200).text;
-            (text.contains("All is well") && text.contains(&format!("{} processes", SERVICES.len()))).then_some(text)
+            (text.contains("All is well") && text.contains(&format!("{} processes", SERVICES.len())))
+                .then_some(text)
         })
         .await;
         assert!(text.contains("over NATS") && text.contains("PostgreSQL"), "{text}");

@@ -203,7 +203,11 @@ async fn an_order_is_one_tree_in_a_process_per_service() {
     let flags = ["--otlp-endpoint", &collector.url()];
     let Some(house) = Installation::start(BINARY, Topology::Apart, &flags).await else { return };
     let (held, paid) = walk(&house, &collector).await;
-    assert_eq!((instances(&held).len(), instances(&paid).len()), (4, 5), "all but accounts, and counters only once money is there");
+    assert_eq!(
+        (instances(&held).len(), instances(&paid).len()),
+        (4, 5),
+        "all but accounts, and counters only once money is there"
+    );
 }
 
 /// Twenty buyers at once, whose wishes share transactions and whose events share batches: everybody's spans stay in

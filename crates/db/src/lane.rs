@@ -174,18 +174,18 @@ where
         }
         self.size.record(count as f64);
         let run = AssertUnwindSafe(self.transact(commands.into(), count)).catch_unwind();
-        let answers = match timeout_at(deadline, run).await {
-            Ok(Ok(answers)) => answers,
+        let whole = match timeout_at(deadline, run).await {
+            Ok(Ok(whole)) => whole,
             // A bug in one group must not end the lane.
-            Ok(Err(_)) => all(count, &Error::internal("a lane's group panicked")),
-            Err(_) => all(count, &Error::unavailable("a lane's group was not durable in time")),
+            Ok(Err(_)) => Err(Error::internal("a lane's group panicked")),
+            Err(_) => Err(Error::unavailable("a lane's group was not durable in time")),
         };
         self.time.record(begun.elapsed());
         // Whoever queued behind a group that waited for the database in vain would wait as long, one
-        // group after the other, and hears now instead.
-        let away = answers
-            .iter()
-            .find_map(|answer| answer.as_ref().err())
+        // group after the other, and hears now instead. A refusal of one command says nothing of the database.
+        let away = whole
+            .as_ref()
+            .err()
             .filter(|error| begun.elapsed() > SLOW && error.kind == Kind::Unavailable)
             .cloned();
         self.waiters.set_away(away.is_some());
@@ -194,12 +194,11 @@ where
                 let _ = caller.send(Err(error.clone()));
             }
         }
-        answer(callers, answers);
+        answer(callers, whole.unwrap_or_else(|error| all(count, &error)));
     }
 
-    async fn transact(&self, commands: Arc<[C]>, count: usize) -> Vec<Result<R>> {
-        let whole = self
-            .db
+    async fn transact(&self, commands: Arc<[C]>, count: usize) -> Result<Vec<Result<R>>> {
+        self.db
             .write(|tx| {
                 let running = (self.apply)(tx, Arc::clone(&commands));
                 async move {
@@ -211,8 +210,7 @@ where
                     }
                 }
             })
-            .await;
-        whole.unwrap_or_else(|error| all(count, &error))
+            .await
     }
 }
 

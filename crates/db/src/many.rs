@@ -81,6 +81,7 @@ impl Tx {
     pub async fn execute_many(&self, many: &'static Many, params: &[&dyn Param]) -> Result<u64> {
         let pieces = many.pieces(params)?;
         self.note(many);
+        self.prepare(&pieces).await;
         let all = try_join_all(pieces.into_iter().map(|(sql, piece)| self.execute(sql, piece))).await?;
         Ok(all.into_iter().sum())
     }
@@ -92,12 +93,22 @@ impl Tx {
     pub async fn all_many<T: FromRow>(&self, many: &'static Many, params: &[&dyn Param]) -> Result<Vec<T>> {
         let pieces = many.pieces(params)?;
         self.note(many);
+        self.prepare(&pieces).await;
         let all = try_join_all(pieces.into_iter().map(|(sql, piece)| self.all(sql, piece))).await?;
         Ok(all.into_iter().flatten().collect())
     }
 
     fn note(&self, many: &'static Many) {
         note(many, self.is_shared());
+    }
+
+    /// Pieces travel together in their order if all of them are prepared: one that is not yet would be overtaken.
+    async fn prepare(&self, pieces: &[(&'static str, &[&dyn Param])]) {
+        if pieces.len() > 1 {
+            for (sql, _) in pieces {
+                self.prepared(sql).await;
+            }
+        }
     }
 }
 

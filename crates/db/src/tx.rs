@@ -95,6 +95,13 @@ impl Tx {
         &self.0.shared.clock
     }
 
+    /// Has a statement ready to be sent at once, where it has to be sent.
+    pub(crate) async fn prepared(&self, sql: &'static str) {
+        if let Err(Ok(transaction)) = self.here(|_| Ok(())) {
+            transaction.prepare(sql).await;
+        }
+    }
+
     /// Runs a statement; answers how many rows it changed.
     ///
     /// # Errors

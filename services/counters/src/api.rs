@@ -87,7 +87,12 @@ async fn increment_as_in_the_brief(
 /// List counters
 #[utoipa::path(
     get, path = "/api/counters", tag = "counters", operation_id = "listCounters",
-    params(Paging), security(("session" = [])),
+    params(
+        ("limit" = Option<i64>, Query, minimum = 1, description = "At most so many; more than 200 is read as 200."),
+        ("after" = Option<String>, Query, description = "Those after the counter with this key, in the list's order."),
+        ("order" = Option<String>, Query, pattern = "^(asc|desc)$", description = "In order of creation, or newest first."),
+    ),
+    security(("session" = [])),
     responses((status = 200, description = "The counters, in order of creation", body = Vec<CounterView>)),
 )]
 async fn list(

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use db::{IdempotencyKey, StoredAnswer};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use kernel::{Error, Kind, Result};
-use serde::Serialize;
-use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout_at};
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use web::{Fields, Kept, KeyHeader, Problem, read_body};
 
 use crate::Counters;
-use crate::api::{Caller, NewValue};
+use crate::answers::{Answers, Read, Room};
+use crate::api::Caller;
 use crate::bodies::IncrementBody;
 use crate::model::Increment;
 use crate::split::{Element, Form, Malformed, Splitter};
@@ -64,6 +64,8 @@ const PAUSE: Duration = Duration::from_millis(100);
             (String = "application/x-ndjson", example = "{\"key\":\"visits\",\"newValue\":3}\n{\"key\":\"visits\",\"newValue\":4}\n"),
         )),
         (status = 400, description = "Body must be a JSON array"),
+        (status = 413, description = "The body must be at most 8388608 bytes | \
+            There may be at most 200000 increments | With an Idempotency-Key there may be at most 1000 increments"),
         (status = 415, description = "Content-Type must be application/json or application/x-ndjson"),
     ),
 )]
@@ -114,18 +116,6 @@ fn form(headers: &HeaderMap) -> std::result::Result<Form, Problem> {
     }
 }
 
-impl Form {
-    fn media_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Array => "application/json",
-            Self::Lines => "application/x-ndjson",
-        })
-    }
-}
-
-/// An increment of a batch, or what its answer says instead: the key, where there is one, and why.
-type Read = std::result::Result<Increment, (Option<String>, Error)>;
-
 fn read(element: &Element) -> Read {
     let Ok(element) = element else {
         return Err((None, Error::new(Kind::TooLarge, "An increment is too long")));
@@ -154,7 +144,7 @@ impl Counters {
         let reads: Vec<Read> = elements.iter().map(read).collect();
         let increments = reads.iter().filter_map(|read| read.as_ref().ok().cloned()).collect();
         let render = Arc::new(move |values: &[Result<i64>]| {
-            let mut answers = Answers::new(form);
+            let mut answers = Answers::new(form, &Room::default());
             answers.add(&reads, values.iter().cloned());
             StoredAnswer { status: 200, body: answers.text() }
         });
@@ -197,6 +187,11 @@ fn too_many() -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("There may be at most {MOST} increments"))
 }
 
+fn no_room() -> Problem {
+    let message = "Too many batches are at work; what follows was not counted";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).after(Duration::from_secs(1))
+}
+
 fn too_large() -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("The body must be at most {LIMIT} bytes"))
 }
@@ -209,6 +204,8 @@ struct Run<'a> {
     counters: &'a Counters,
     splitter: Splitter,
     waiting: Vec<Read>,
+    /// Since when the first of them waits.
+    since: Instant,
     parts: FuturesOrdered<BoxFuture<'a, Counted>>,
     /// Whether a part could not be stored in time: then no more are tried, or each would wait as long.
     is_refused: bool,
@@ -217,15 +214,20 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(counters: &'a Counters, form: Form) -> Self {
-        let (splitter, answers) = (Splitter::new(form), Answers::new(form));
+        let (splitter, answers) = (Splitter::new(form), Answers::new(form, &counters.0.room));
         let (waiting, parts) = (Vec::new(), FuturesOrdered::new());
-        Self { counters, splitter, waiting, parts, is_refused: false, answers }
+        Self { counters, splitter, waiting, since: Instant::now(), parts, is_refused: false, answers }
     }
 
     /// Reads the body to its end, or to what is wrong with it; what came before that is counted.
     async fn take(&mut self, mut body: BodyDataStream) -> std::result::Result<(), Problem> {
         let (deadline, mut length, mut count) = (Instant::now() + PATIENCE, 0, 0);
-        let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive");
+        let late = |_| {
+            Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "The batch took longer than 30 seconds; what follows was not counted",
+            )
+        };
         let mut elements = Vec::new();
         loop {
             let piece = tokio::select! {
@@ -234,7 +236,7 @@ impl<'a> Run<'a> {
                     self.answer(counted);
                     continue;
                 }
-                () = sleep(PAUSE), if !self.waiting.is_empty() => {
+                () = sleep_until(self.since + PAUSE), if !self.waiting.is_empty() => {
                     let part = std::mem::take(&mut self.waiting);
                     self.send(part).await;
                     continue;
@@ -249,8 +251,14 @@ impl<'a> Run<'a> {
             let fed = self.splitter.feed(&piece, &mut elements);
             count += elements.len();
             elements.truncate(elements.len().saturating_sub(count.saturating_sub(MOST)));
+            if self.waiting.is_empty() {
+                self.since = Instant::now();
+            }
             self.waiting.extend(elements.drain(..).map(|element| read(&element)));
             fed.map_err(|Malformed| Problem::of(&malformed()))?;
+            if !self.answers.has_room() {
+                return Err(no_room());
+            }
             if count > MOST {
                 return Err(too_many());
             }
@@ -270,7 +278,7 @@ impl<'a> Run<'a> {
 
     /// Whether no part was sent yet.
     fn is_untouched(&self) -> bool {
-        self.parts.is_empty() && self.answers.text.is_empty()
+        self.parts.is_empty() && self.answers.is_empty()
     }
 
     /// Counts what waits still.
@@ -301,6 +309,9 @@ impl<'a> Run<'a> {
             let increments: Vec<Increment> =
                 part.iter().filter_map(|read| read.as_ref().ok().cloned()).collect();
             let count = increments.len();
+            if count == 0 {
+                return (part, Vec::new());
+            }
             if is_refused {
                 let error = Error::unavailable("a part of the batch before it was not durable in time");
                 return (part, vec![Err(error); count]);
@@ -318,67 +329,5 @@ impl<'a> Run<'a> {
             };
             (part, values)
         }));
-    }
-}
-
-/// The answers to a batch, as text.
-struct Answers {
-    form: Form,
-    text: String,
-}
-
-impl Answers {
-    fn new(form: Form) -> Self {
-        Self { form, text: String::new() }
-    }
-
-    /// What became of those that were read; `values` are of those of them that could be counted.
-    fn add(&mut self, reads: &[Read], mut values: impl Iterator<Item = Result<i64>>) {
-        for read in reads {
-            match read {
-                Err((key, error)) => self.refuse(key.as_deref(), &Problem::of(error)),
-                Ok(increment) => match values.next() {
-                    Some(Ok(value)) => {
-                        self.push(&NewValue::new(&increment.key, value));
-                    }
-                    Some(Err(error)) => self.refuse(Some(&increment.key), &Problem::of(&error)),
-                    None => self.refuse(Some(&increment.key), &Problem::of(&Error::internal("no answer"))),
-                },
-            }
-        }
-    }
-
-    fn refuse(&mut self, key: Option<&str>, problem: &Problem) {
-        let message: Vec<&str> = problem.messages().collect();
-        let error = json!({ "status": problem.status().as_u16(), "message": message.join("; ") });
-        self.push(
-            &key.map_or_else(|| json!({ "error": error }), |key| json!({ "key": key, "error": error })),
-        );
-    }
-
-    fn push(&mut self, answer: &impl Serialize) {
-        let before = match self.form {
-            Form::Array if self.text.is_empty() => "[",
-            Form::Array => ",",
-            Form::Lines => "",
-        };
-        self.text.push_str(before);
-        // Texts and numbers: there is no such value without its JSON.
-        self.text.push_str(&serde_json::to_string(answer).unwrap_or_default());
-        if self.form == Form::Lines {
-            self.text.push('\n');
-        }
-    }
-
-    /// The body of the response.
-    fn text(mut self) -> String {
-        if self.form == Form::Array {
-            self.text.push_str(if self.text.is_empty() { "[]" } else { "]" });
-        }
-        self.text
-    }
-
-    fn response(self) -> Response {
-        ([(header::CONTENT_TYPE, self.form.media_type())], self.text()).into_response()
     }
 }

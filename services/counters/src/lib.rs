@@ -4,6 +4,7 @@
 //! ([`tally`]). Nothing is behind the database, so nothing is lost with a process; seed 2's cache, which was written
 //! back when its entries expired, lost what it had not written yet.
 
+mod answers;
 mod api;
 mod batch;
 mod bodies;
@@ -58,6 +59,8 @@ struct Inner {
     db: Db,
     settings: Settings,
     tally: Tally,
+    /// For the answers of batches.
+    room: answers::Room,
     /// What changed lately.
     noted: Arc<Noted>,
     /// The moment for which samples were taken last, in milliseconds.
@@ -75,7 +78,16 @@ impl Counters {
         let tally = tally::start(&db, Arc::clone(&noted));
         let looks = samples::looks(db.clone(), Arc::clone(&noted));
         let (sampled, searches) = (AtomicI64::new(0), Searches::default());
-        Self(Arc::new(Inner { db, settings, tally, noted, sampled, looks, searches }))
+        Self(Arc::new(Inner {
+            db,
+            settings,
+            tally,
+            room: answers::Room::default(),
+            noted,
+            sampled,
+            looks,
+            searches,
+        }))
     }
 
     /// Its JSON calls and pages.

@@ -124,7 +124,7 @@ impl Connection {
     }
 
     /// Prepared once, however many ask for it at the same time.
-    async fn prepared(&self, sql: &'static str) -> Result<Statement, Failure> {
+    pub(super) async fn prepared(&self, sql: &'static str) -> Result<Statement, Failure> {
         let cell = {
             let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(statements.entry(sql).or_insert_with(|| {

@@ -28,6 +28,13 @@ impl Transaction {
         Self { connection: Some(connection), begun: AtomicBool::new(false), failed: Mutex::default() }
     }
 
+    /// Has a statement ready to be sent at once. What is wrong with it is heard when it is run.
+    pub(crate) async fn prepare(&self, sql: &'static str) {
+        if let Some(connection) = &self.connection {
+            let _ = connection.prepared(sql).await;
+        }
+    }
+
     /// Runs a statement.
     pub(crate) async fn run(&self, sql: &'static str, params: &[&dyn Param]) -> kernel::Result<Done> {
         let Some(connection) = &self.connection else {

@@ -1,5 +1,5 @@
-//! One reader for all open pages: when a ticket changes, everybody who looks at it wants to know the same at once,
-//! and one look at the database answers them all.
+//! One reader for all open pages of a kind: when a ticket or a counter changes, everybody who looks at it wants to know
+//! the same at once, and one look at the database answers them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -34,7 +34,7 @@ struct Meters {
 
 impl Meters {
     fn new() -> Self {
-        describe_counter!("live_reads_total", "Reads that open pages of tickets asked for.");
+        describe_counter!("live_reads_total", "Reads that open pages, of tickets and of counters, asked for.");
         describe_counter!("live_looks_total", "Looks at the database that answered all of them.");
         Self { asked: counter!("live_reads_total"), looks: counter!("live_looks_total") }
     }

@@ -19,10 +19,15 @@ static METERS: LazyLock<Meters> = LazyLock::new(|| {
         Unit::Seconds,
         "How long the oldest increment has waited that is not durable yet, and not answered either."
     );
+    describe_counter!(
+        "counter_unsampled_total",
+        "Changes of counters that are in no picture, as more counters changed than are noted."
+    );
     Meters {
         increments: counter!("counter_increments_total"),
         sizes: histogram!("counter_batch_size"),
         refused: counter!("counter_refused_total"),
+        unsampled: counter!("counter_unsampled_total"),
     }
 });
 
@@ -30,6 +35,7 @@ struct Meters {
     increments: Counter,
     sizes: Histogram,
     refused: Counter,
+    unsampled: Counter,
 }
 
 /// Has the series begin at zero. The recorder has to be installed before.
@@ -50,4 +56,9 @@ pub(crate) fn added(tx: &Tx, increments: usize) {
 /// Counts a request that was refused.
 pub(crate) fn refused() {
     METERS.refused.increment(1);
+}
+
+/// Counts changes that samples lack.
+pub(crate) fn unsampled(changes: u64) {
+    METERS.unsampled.increment(changes);
 }

@@ -11,14 +11,13 @@ use std::time::Duration;
 use ::events::{Job, every};
 use db::Db;
 use kernel::{Instant, Result};
-use metrics::counter;
 use tokio::sync::Notify;
 use web::Loader;
 
-use crate::Counters;
 use crate::history::{PERIOD, Point, Seen, full, since};
 use crate::noted::{Before, Noted};
 use crate::store::samples;
+use crate::{Counters, meters};
 
 const NAME: &str = "counters: samples";
 /// How often a process looks whether ten seconds are full: a sample is late by at most this.
@@ -74,7 +73,7 @@ impl Counters {
         if due.missed > 0 {
             let missed = i64::try_from(due.missed).unwrap_or(i64::MAX);
             self.0.db.write(|tx| async move { samples::miss(&tx, at, missed).await }).await?;
-            counter!("counter_unsampled_total").increment(due.missed);
+            meters::unsampled(due.missed);
         }
         self.0.noted.settle(due);
         Ok(())

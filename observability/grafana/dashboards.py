@@ -369,8 +369,9 @@ ENGINES = dashboard(
     ])),
     ("Events", [
         graph("Taken in", "Events that consumers were brought.", "ops", (rate("events_delivered_total", by="consumer"), "{{consumer}}")),
+        graph("Age of the oldest at work", "Of those that a consumer is taking in now. It grows while one is stuck, of which the lag of copies says nothing.", "s", (f"max by (consumer) ({only('events_oldest_waiting_seconds')})", "{{consumer}}"), steps=thresholds(GREEN, (30, RED))),
         graph("Age when the bus has them (p99)", "From the commit to the stream, or, in one process, to all consumers.", "s", (quantile(0.99, "outbox_delivery_seconds", by="service"), "{{service}}"), steps=thresholds(GREEN, (5, RED))),
-        graph("Parked, missed, dropped", "Events that a consumer could not take, or came too late for; messages between processes that were not sent.", "ops", (rate("events_parked_total", by="consumer"), "parked by {{consumer}}"), (rate("events_missed_total", by="consumer"), "missed by {{consumer}}"), (rate("broadcasts_dropped_total"), "messages dropped")),
+        graph("Parked, missed, dropped", "Events that a consumer could not take, or came too late for; messages between processes that were not sent.", "ops", (rate("events_parked_total", by="consumer"), "parked by {{consumer}}"), (rate("events_missed_total", by="consumer"), "missed by {{consumer}}"), (rate("broadcasts_dropped_total"), "messages dropped"), width=24),
     ]),
     ("NATS", where_there_is_one([
         states("NATS", "Whether each process is connected.", only("nats_connected"), "{{instance}}", width=6),

@@ -168,6 +168,7 @@ async fn bring(subscription: &Subscription, batch: &[Delivery]) {
         return;
     }
     let spans = Processing::of(heard.iter().copied(), subscription.name());
+    let _at_work = subscription.begin(heard.iter().copied());
     let mut said = false;
     while let Err(error) = subscription.take(&heard, None, &spans).await {
         if !std::mem::replace(&mut said, true) {

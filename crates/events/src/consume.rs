@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::Event;
 use db::{Db, DeadLetter, Recorded, Tx};
@@ -13,6 +14,7 @@ use kernel::{Error, Result};
 use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
+use crate::at_work::{AtWork, Batch};
 use crate::delivery::Delivery;
 use crate::meters::ConsumerMeters;
 use crate::positions::{Positions, lost};
@@ -47,6 +49,8 @@ pub struct Subscription {
     handler: Arc<dyn Handler>,
     /// Held while dead letters are replayed; clones share it.
     replaying: Arc<Mutex<()>>,
+    /// What is being taken in; clones share it, as they do the meters.
+    at_work: Arc<AtWork>,
     meters: Arc<ConsumerMeters>,
 }
 
@@ -63,7 +67,7 @@ impl Subscription {
     /// `handler` takes events into `db`.
     pub fn new(db: Db, handler: Arc<dyn Handler>) -> Self {
         let meters = Arc::new(ConsumerMeters::new(db.name()));
-        Self { db, handler, replaying: Arc::default(), meters }
+        Self { db, handler, replaying: Arc::default(), at_work: Arc::default(), meters }
     }
 
     /// The consumer's name.
@@ -82,6 +86,22 @@ impl Subscription {
 
     pub(crate) fn hears(&self, delivery: &Delivery) -> bool {
         self.handler.subjects().contains(&delivery.recorded.subject.as_str())
+    }
+
+    /// Says, for as long as the answer lives, that these are being taken in.
+    pub(crate) fn begin<'a>(&self, batch: impl IntoIterator<Item = &'a Delivery>) -> Batch<'_> {
+        self.at_work.begin(batch.into_iter().filter(|delivery| self.hears(delivery)))
+    }
+
+    /// How old the oldest event is that is being taken in now, on whatever bus; nothing where none is.
+    pub fn oldest_waiting(&self) -> Duration {
+        let now = self.db.clock().now();
+        self.at_work.oldest().map_or(Duration::ZERO, |oldest| oldest.until(now))
+    }
+
+    /// Brings that metric up to date.
+    pub fn observe(&self) {
+        self.meters.waiting.set(self.oldest_waiting().as_secs_f64());
     }
 
     /// Counts what was taken in, and notes how old the oldest of it was by then.

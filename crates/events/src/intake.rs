@@ -89,7 +89,8 @@ impl Intake {
     async fn take(&self, batch: &[Delivery]) {
         let name = self.subscription.name();
         let heard = batch.iter().filter(|d| self.subscription.hears(d) && self.positions.wants(d));
-        let spans = Processing::of(heard, name);
+        let spans = Processing::of(heard.clone(), name);
+        let _at_work = self.subscription.begin(heard);
         let mut said = false;
         while !self.stop.is_cancelled() {
             let wanted: Vec<&Delivery> = batch.iter().filter(|d| self.positions.wants(d)).collect();

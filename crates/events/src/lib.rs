@@ -11,6 +11,7 @@
 //! consuming service share its partitions by leases in that service's database. See ARCHITECTURE.md, "Many
 //! processes".
 
+mod at_work;
 mod background;
 mod bus;
 mod consume;

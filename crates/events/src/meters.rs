@@ -20,6 +20,11 @@ pub fn describe_metrics() {
         Unit::Seconds,
         "Age of a batch's oldest event when a consumer has taken it in: how far copies lag."
     );
+    describe_gauge!(
+        "events_oldest_waiting_seconds",
+        Unit::Seconds,
+        "Age of the oldest event that this process's consumer is taking in now; 0 if it takes none."
+    );
     describe_counter!("events_parked_total", "Events that a consumer could not take.");
     describe_counter!(
         "events_missed_total",
@@ -39,6 +44,7 @@ pub(crate) struct ConsumerMeters {
     pub(crate) delivered: Counter,
     pub(crate) age: Histogram,
     pub(crate) parked: Counter,
+    pub(crate) waiting: Gauge,
 }
 
 impl ConsumerMeters {
@@ -47,6 +53,7 @@ impl ConsumerMeters {
             delivered: counter!("events_delivered_total", "consumer" => consumer),
             age: histogram!("events_delivery_seconds", "consumer" => consumer),
             parked: counter!("events_parked_total", "consumer" => consumer),
+            waiting: gauge!("events_oldest_waiting_seconds", "consumer" => consumer),
         }
     }
 }

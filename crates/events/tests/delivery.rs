@@ -36,6 +36,7 @@ on_each_bus!(
     what_was_delivered_and_not_noted_is_not_heard_twice,
     what_cannot_be_taken_is_parked_with_what_follows_it_and_blocks_nobody,
     what_came_while_nobody_ran_is_heard,
+    what_cannot_be_taken_yet_is_seen_to_grow_old,
     a_lone_event_goes_at_once,
 );
 
@@ -100,6 +101,20 @@ async fn what_came_while_nobody_ran_is_heard(house: House) {
     house.emit(&payment, 1).await;
     house.run_until_settled(2).await;
     assert_eq!(house.heard().await[&payment.id.to_string()], [0, 1]);
+}
+
+async fn what_cannot_be_taken_yet_is_seen_to_grow_old(house: House) {
+    let copy = house.start("one").await;
+    assert_eq!(house.subscription.oldest_waiting(), Duration::ZERO);
+    house.emit(&house.payment(15), 0).await;
+    for age in [1, 300, 600].map(Duration::from_millis) {
+        until("it grows old", async || house.subscription.oldest_waiting() >= age).await;
+    }
+    assert_eq!(house.count().await, 0);
+    house.superstitious.store(false, Ordering::SeqCst);
+    house.settled(1).await;
+    until("nothing is at work", async || house.subscription.oldest_waiting().is_zero()).await;
+    copy.end().await;
 }
 
 async fn a_lone_event_goes_at_once(house: House) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use counters::Counters;
 use db::Db;
+use events::Subscription;
 use expiration::Expiration;
 use futures_util::future::{join_all, try_join4};
 use kernel::{Error, Result};
@@ -43,6 +44,7 @@ pub(crate) fn describe() {
 #[derive(Clone)]
 pub(crate) struct Gauges {
     databases: Arc<[Db]>,
+    subscriptions: Arc<[Subscription]>,
     expiration: Option<Expiration>,
     payments: Option<Payments>,
     counters: Option<Counters>,
@@ -62,6 +64,7 @@ impl Gauges {
         gauge!("marquee_build_info", &build).set(1.0);
         Self {
             databases: house.databases().into(),
+            subscriptions: house.subscriptions().into(),
             expiration: house.expiration().cloned(),
             payments: house.payments().ok().cloned(),
             counters: house.counters().cloned(),
@@ -80,6 +83,7 @@ impl Gauges {
         process::observe();
         gauge!("sessions_revoked").set(self.web.revocations().count() as f64);
         self.disk();
+        self.subscriptions.iter().for_each(Subscription::observe);
         if let Some(counters) = &self.counters {
             counters.gauge();
         }

@@ -34,7 +34,10 @@ struct Meters {
 
 impl Meters {
     fn new() -> Self {
-        describe_counter!("live_reads_total", "Reads that open pages, of tickets and of counters, asked for.");
+        describe_counter!(
+            "live_reads_total",
+            "Reads that open pages, of tickets and of counters, asked for."
+        );
         describe_counter!("live_looks_total", "Looks at the database that answered all of them.");
         Self { asked: counter!("live_reads_total"), looks: counter!("live_looks_total") }
     }

@@ -19,7 +19,8 @@ use tokio_util::task::TaskTracker;
 /// How long a test waits for what must come.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Writes down what it hears and in what order; refuses amounts of 13 while it is superstitious, panics at 14.
+/// Writes down what it hears and in what order; refuses amounts of 13 while it is superstitious, panics at 14, and wants
+/// to be asked again about 15.
 pub struct Scribe {
     superstitious: Arc<AtomicBool>,
 }
@@ -38,6 +39,7 @@ impl Handler for Scribe {
                     match state.amount.minor() {
                         13 => return Err(Error::internal("thirteen")),
                         14 => panic!("fourteen"),
+                        15 => return Err(Error::unavailable("fifteen")),
                         _ => {}
                     }
                 }
@@ -126,7 +128,7 @@ impl House {
 
     /// Starts a process that runs both services.
     pub async fn start(&self, owner: &str) -> Copy {
-        self.start_with(owner, &self.source, &self.consumer).await
+        self.start_with(owner, &self.source, self.subscription.clone(), &self.consumer).await
     }
 
     /// Starts a process that publishes only.
@@ -139,15 +141,15 @@ impl House {
 
     /// Starts another process, with connections of its own.
     pub async fn start_another(&self, owner: &str) -> Copy {
-        self.start_with(owner, &open(&self.home, "payments"), &open(&self.home, "consumer")).await
-    }
-
-    async fn start_with(&self, owner: &str, source: &Db, consumer: &Db) -> Copy {
-        let copy = Copy { tasks: TaskTracker::new(), stop: CancellationToken::new(), bus: self.bus().await };
+        let consumer = open(&self.home, "consumer");
         let scribe = Arc::new(Scribe { superstitious: Arc::clone(&self.superstitious) });
         let subscription = Subscription::new(consumer.clone(), scribe);
-        let services =
-            vec![Service::new(source.clone(), None), Service::new(consumer.clone(), Some(subscription))];
+        self.start_with(owner, &open(&self.home, "payments"), subscription, &consumer).await
+    }
+
+    async fn start_with(&self, owner: &str, source: &Db, hears: Subscription, consumer: &Db) -> Copy {
+        let copy = Copy { tasks: TaskTracker::new(), stop: CancellationToken::new(), bus: self.bus().await };
+        let services = vec![Service::new(source.clone(), None), Service::new(consumer.clone(), Some(hears))];
         events::run(&copy.bus, services, owner, &copy.tasks, &copy.stop);
         copy
     }

@@ -38,7 +38,7 @@ pub(crate) struct Watching {
     )]
     otlp_endpoint: Option<String>,
     /// Which share of the traces that begin here is recorded, from 0 to 1; one that began elsewhere is recorded if
-    /// it is there
+    /// it is there, as a request's own `traceparent` says
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", default_value_t = 1.0, global = true, value_name = "SHARE",
           value_parser = share, hide_short_help = true)]
     trace_share: f64,

@@ -165,6 +165,19 @@ async fn a_real_prometheus_has_an_answer_to_every_query() {
         }
         assert!(scrape.lines().count() < 6_000, "{} lines", scrape.lines().count());
     }
+
+    // A live page is counted for as long as it is open. The one request in flight is the scrape.
+    let open = "sum(live_streams) > 0";
+    assert_eq!(ask(&prometheus, open).await.unwrap().len(), 1);
+    drop(people);
+    for process in &processes {
+        eventually("live pages that were closed are not counted", async || {
+            let scrape = process.client().get("/metrics").await.text;
+            let ended = ["live_streams 0", "http_requests_in_flight 1"];
+            ended.iter().all(|line| scrape.lines().any(|known| known == *line)).then_some(())
+        })
+        .await;
+    }
 }
 
 #[test]

@@ -100,3 +100,27 @@ impl Drop for Share {
         self.gauge.decrement(self.part);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_part_is_taken_back_with_its_reader() {
+        let value = Arc::new(AtomicU64::new(0));
+        let gauge = Gauge::from_arc(Arc::clone(&value));
+        let sum = || f64::from_bits(value.load(Ordering::Relaxed));
+        let (mut one, mut other) = (Share::new(gauge.clone()), Share::new(gauge));
+        one.set(5);
+        other.set(3);
+        one.set(2);
+        assert_eq!(sum(), 5.0);
+        drop(one);
+        assert_eq!(sum(), 3.0);
+        drop(other);
+        assert_eq!(sum(), 0.0);
+    }
+}

@@ -27,6 +27,8 @@ pub(crate) struct Point {
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) value: i64,
+    /// Before that it was not there: nothing was added.
+    pub(crate) created: Instant,
     /// In the order of time.
     pub(crate) points: Vec<Point>,
     /// Up to when changes of some counters, and nobody knows which, were not noted.
@@ -72,10 +74,12 @@ pub(crate) fn bins(seen: &Seen, now: Instant) -> Vec<Bin> {
     // A sample that a process left at its end may be of a moment that is still to come.
     let points: Vec<Point> =
         seen.points.iter().copied().filter(|point| point.at < present.at).chain(once(present)).collect();
-    // Before its first sample it was what that says, unless it may be one of those that were not noted.
-    let known = points.first().map_or(end, |point| point.at.as_millis());
+    // Before its first sample it was what that says, unless it may be one of those that were not noted, and before it
+    // was there it was nothing.
+    let (created, known) =
+        (full(seen.created).as_millis(), points.first().map_or(end, |point| point.at.as_millis()));
     if let Some(missed) = seen.missed.iter().map(|at| at.as_millis()).filter(|at| *at <= known).max() {
-        forget(&mut bins, i64::MIN, missed);
+        forget(&mut bins, created, missed);
     }
     let steps = points.windows(2).filter_map(|pair| match pair {
         [before, after] if before.value != after.value => Some((before, after)),
@@ -112,7 +116,8 @@ mod tests {
 
     fn seen(value: i64, points: &[(i64, i64)], missed: &[i64]) -> Seen {
         let points = points.iter().map(|(tens, value)| Point { at: ago(*tens), value: *value }).collect();
-        Seen { value, points, missed: missed.iter().map(|tens| ago(*tens)).collect() }
+        let missed = missed.iter().map(|tens| ago(*tens)).collect();
+        Seen { value, created: Instant::from_millis(0), points, missed }
     }
 
     /// What is not 0: how many tens ago it began, and what was added.
@@ -163,6 +168,16 @@ mod tests {
         assert_eq!(history(&seen(9, &[], &[80, 70])), unknown(91, 71));
         assert_eq!(history(&seen(9, &[(75, 9)], &[80, 70])), unknown(91, 81));
         assert_eq!(history(&seen(9, &[(75, 9), (74, 9)], &[70])), []);
+    }
+
+    #[test]
+    fn before_a_counter_was_there_nothing_was_added() {
+        let begun =
+            |tens, seen| Seen { created: Instant::from_millis(ago(tens).as_millis() + 9_999), ..seen };
+        assert_eq!(history(&begun(73, seen(9, &[], &[80, 70]))), unknown(74, 71));
+        assert_eq!(history(&begun(73, seen(9, &[(70, 9)], &[80, 70]))), unknown(74, 71));
+        assert_eq!(history(&begun(73, seen(9, &[(73, 0), (72, 9)], &[80, 70]))), [(73, Some(9))]);
+        assert_eq!(history(&begun(60, seen(9, &[], &[80, 70]))), [], "those that were not noted were others");
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl Picture {
         let all = [
             ("status", self.status()),
             ("value", &self.value),
+            ("label", self.label()),
             ("total", &self.total),
             ("top", &self.top),
             ("bottom", &self.bottom),
@@ -138,6 +139,11 @@ impl Picture {
             state.insert(format!("added{n}"), minute.added.as_str().into());
         }
         state
+    }
+
+    /// What the total is of. That of what is known may be more or less than that of all the time.
+    pub(super) fn label(&self) -> &'static str {
+        if self.is_known { "Added" } else { "Added, of what is known" }
     }
 
     pub(super) fn status(&self) -> &'static str {
@@ -208,7 +214,11 @@ fn words(bins: &[Bin], total: i64, is_known: bool) -> String {
             )
         }
     };
-    if is_known { told } else { format!("{told} For a part of the time it is not known.") }
+    match (is_known, most) {
+        (true, _) => told,
+        (false, None) => "Nothing is known to be added; for a part of the time it is not known.".to_owned(),
+        (false, Some(_)) => format!("Of what is known: {told} For a part of the time it is not known."),
+    }
 }
 
 /// What was added by the minute, the latest first; not known if it is not for a part of it.
@@ -271,7 +281,12 @@ mod tests {
         assert_eq!(drawn.line, "M0 0H10M30 500H40");
         assert_eq!(drawn.unknown, "M10 0h20v1000h-20ZM40 0h10v1000h-10Z");
         assert_eq!((drawn.status(), drawn.minutes[0].added.as_str()), ("unknown", "not known"));
-        assert!(drawn.words.ends_with("it is not known."), "{}", drawn.words);
+        assert!(
+            drawn.words.starts_with("Of what is known: 3 in all;")
+                && drawn.words.ends_with("it is not known."),
+            "{}",
+            drawn.words
+        );
     }
 
     #[test]

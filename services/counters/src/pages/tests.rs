@@ -73,7 +73,7 @@ fn looking_for(text: &str, after: Option<&str>) -> Search {
 fn one(key: &str, value: i64, points: &[(i64, i64)], values: FormView) -> String {
     let at = |tens: i64| Instant::from_millis(NOW.as_millis() - tens * history::PERIOD);
     let points = points.iter().map(|(tens, value)| Point { at: at(*tens), value: *value }).collect();
-    let seen = Seen { value, points, missed: Vec::new() };
+    let seen = Seen { value, created: Instant::from_millis(0), points, missed: Vec::new() };
     let now = Picture::new(value, &history::bins(&seen, NOW));
     CounterPage::new(page(true), key, now, values).render().unwrap()
 }
@@ -107,7 +107,7 @@ fn a_counters_page_says_its_value_and_draws_what_it_did() {
     for part in [
         "<span data-bind=\"value\">1,234,567</span>",
         "data-live=\"/counters/live?key=visits\" data-poll=\"/counters/now?key=visits\" data-state=\"known\"",
-        "<strong data-bind=\"total\">567</strong>",
+        "<span data-bind=\"label\">Added</span> <strong data-bind=\"total\">567</strong>",
         "567 in all; the most in ten seconds is 500, at 07:51:40 UTC.",
         "data-unless=\"known\" hidden>",
         "action=\"/counters/one?key=visits\"",
@@ -117,7 +117,9 @@ fn a_counters_page_says_its_value_and_draws_what_it_did() {
     }
     let text = one("visits", 9, &[(50, 4)], FormView::default());
     assert!(
-        text.contains("data-state=\"unknown\"") && text.contains("data-unless=\"known\">For the shaded"),
+        text.contains("data-state=\"unknown\"")
+            && text.contains("<span data-bind=\"label\">Added, of what is known</span>")
+            && text.contains("data-unless=\"known\">For the shaded"),
         "{text}"
     );
 }

@@ -32,7 +32,7 @@ static POINTS: Many = Many::new(
     ") SELECT s.key, s.at, s.value FROM wanted w JOIN samples s ON s.key = w.key AND s.at >= w.since
     ORDER BY s.key, s.at",
 );
-static VALUES: Many = Many::new("SELECT key, value FROM counters WHERE key IN (", "?", ")");
+static VALUES: Many = Many::new("SELECT key, value, created_at FROM counters WHERE key IN (", "?", ")");
 const PRUNE: &str = "DELETE FROM samples WHERE (key, at) IN
     (SELECT key, at FROM samples WHERE at < $1 ORDER BY at, key LIMIT $2)";
 
@@ -65,17 +65,17 @@ pub async fn look(db: &Db, keys: &[String], since: Instant) -> Result<Vec<(Strin
     // The samples first, lest one of them be later than the value.
     let samples: Vec<(String, Instant, i64)> = db.all_many(&POINTS, &wanted).await?;
     let keys: Vec<&dyn Param> = keys.iter().map(|key| key as &dyn Param).collect();
-    let values: Vec<(String, i64)> = db.all_many(&VALUES, &keys).await?;
+    let values: Vec<(String, i64, Instant)> = db.all_many(&VALUES, &keys).await?;
     let of = |wanted: &str| -> Vec<Point> {
         let own = samples.iter().filter(|(key, ..)| key == wanted);
         own.map(|(_, at, value)| Point { at: *at, value: *value }).collect()
     };
     let missed = of(MISSED);
-    let seen = |key: String, value: i64| {
+    let seen = |key: String, value: i64, created: Instant| {
         let points = of(&key);
-        (key, Seen { value, points, missed: missed.iter().map(|point| point.at).collect() })
+        (key, Seen { value, created, points, missed: missed.iter().map(|point| point.at).collect() })
     };
-    Ok(values.into_iter().map(|(key, value)| seen(key, value)).collect())
+    Ok(values.into_iter().map(|(key, value, created)| seen(key, value, created)).collect())
 }
 
 /// Deletes samples of moments before `before`, `limit` at most. Answers how many.

@@ -2,8 +2,9 @@
 //!
 //! A change that was noted has a sample at most ten seconds before it (what the counter was) and one soon after it.
 //! So the difference of two neighbours belongs to the ten seconds before the second of them. Where they are further
-//! apart and differ, somebody changed the counter without a note (there were too many to note, or a process was
-//! killed before it could take its notes down), and when that was in between is not known.
+//! apart and differ, or some counters were changed without a note in between, somebody changed this one without a
+//! note (there were too many to note, or a process was killed before it could take its notes down), and when that was
+//! in between is not known.
 
 use std::iter::once;
 
@@ -87,7 +88,8 @@ pub(crate) fn bins(seen: &Seen, now: Instant) -> Vec<Bin> {
     });
     for (before, after) in steps {
         let (from, to) = (before.at.as_millis(), after.at.as_millis());
-        if to - from > APART {
+        let missed = || seen.missed.iter().any(|at| *at > before.at && *at < after.at);
+        if to - from > APART || missed() {
             forget(&mut bins, from, to);
         } else if let Some(bin) = bins.iter_mut().find(|bin| bin.from.as_millis() == to - PERIOD) {
             let more = after.value.saturating_sub(before.value);
@@ -161,6 +163,12 @@ mod tests {
     fn when_a_change_was_that_nobody_noted_is_not_known() {
         assert_eq!(history(&seen(9, &[(40, 1), (30, 9)], &[])), unknown(41, 31));
         assert_eq!(history(&seen(9, &[(4, 1)], &[])), unknown(5, 0));
+    }
+
+    #[test]
+    fn what_was_not_noted_is_not_put_where_it_was_seen() {
+        assert_eq!(history(&seen(9, &[(40, 1), (38, 9)], &[39])), unknown(41, 39));
+        assert_eq!(history(&seen(9, &[(40, 1), (39, 9)], &[39])), [(40, Some(8))]);
     }
 
     #[test]

@@ -11,10 +11,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kernel::Instant;
 
-/// So many counters are noted between two steps. What else changes is counted, and is in no picture.
+/// So many counters are noted between two steps. When what else changes did so is in no picture.
 pub(crate) const MOST: usize = 2_048;
 /// So many more, if somebody looks at them.
 const LOOKED_AT: usize = 256;
+/// Of so many that were not noted the keys are kept, so that what they are by then is known soon.
+const WAITING: usize = 16_384;
 
 /// What a counter was before the first change of a step, and when it was that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,8 @@ struct Notes {
     fresh: HashMap<String, Before>,
     /// Sampled at the last step, and due once more.
     again: HashSet<String>,
+    /// Changed without a note, and not sampled since.
+    waiting: HashSet<String>,
     /// Changes since the last step for which there was no room.
     missed: u64,
 }
@@ -42,8 +46,10 @@ struct Notes {
 pub(crate) struct Due {
     /// What counters were before they changed.
     pub(crate) before: BTreeMap<String, Before>,
-    /// All that are to be sampled; those of `before` are among them.
+    /// All that are to be sampled; those of `before` and `late` are among them.
     pub(crate) keys: BTreeSet<String>,
+    /// Those that changed without a note, as many of them as one step takes.
+    pub(crate) late: Vec<String>,
     /// Changes that are not noted.
     pub(crate) missed: u64,
 }
@@ -59,6 +65,9 @@ impl Noted {
             }
             if notes.fresh.len() >= MOST {
                 notes.missed += 1;
+                if notes.waiting.len() < WAITING && !notes.waiting.contains(key) {
+                    notes.waiting.insert(key.to_owned());
+                }
             } else {
                 notes.fresh.insert(key.to_owned(), Before { value, seen: now });
             }
@@ -84,15 +93,17 @@ impl Noted {
         let notes = self.notes();
         let before: BTreeMap<String, Before> =
             notes.fresh.iter().map(|(key, before)| (key.clone(), *before)).collect();
-        let keys = before.keys().chain(&notes.again).cloned().collect();
-        Due { before, keys, missed: notes.missed }
+        let late: Vec<String> = notes.waiting.iter().take(MOST).cloned().collect();
+        let keys = before.keys().chain(&notes.again).chain(&late).cloned().collect();
+        Due { before, keys, late, missed: notes.missed }
     }
 
     /// What was due is taken down.
     pub(crate) fn settle(&self, due: Due) {
         let mut notes = self.notes();
         notes.fresh.retain(|key, _| !due.before.contains_key(key));
-        notes.again = due.before.into_keys().collect();
+        notes.waiting.retain(|key| !due.keys.contains(key));
+        notes.again = due.before.into_keys().chain(due.late).collect();
         notes.missed -= due.missed;
     }
 
@@ -150,13 +161,31 @@ mod tests {
         noted.look(at(2), "02050", 7);
         noted.note(at(3), [("02050", 7)]);
         let due = noted.due();
-        assert_eq!((due.keys.len(), due.missed), (MOST + 1, 6));
+        assert_eq!((due.keys.len(), due.late.len(), due.missed), (MOST + 5, 5, 6));
         for n in 0..LOOKED_AT * 2 {
             noted.look(at(4), &format!("looked at {n}"), 0);
         }
         noted.note(at(5), [("x", 0)]);
-        assert_eq!(noted.due().keys.len(), MOST + LOOKED_AT);
+        assert_eq!(noted.due().keys.len(), MOST + LOOKED_AT + 5, "02050 is looked at, and x waits");
         noted.settle(due);
-        assert_eq!(noted.due().missed, 1);
+        let due = noted.due();
+        assert_eq!((due.late.as_slice(), due.missed), (["x".to_owned()].as_slice(), 1));
+        assert!(due.keys.contains("02051"), "once more");
+    }
+
+    #[test]
+    fn those_without_a_note_are_taken_by_and_by_and_no_more_of_them_are_kept_than_that() {
+        let noted = Noted::default();
+        let all: Vec<String> = (0..MOST + WAITING + 9).map(|n| format!("{n:05}")).collect();
+        noted.note(at(1), all.iter().map(|key| (key.as_str(), 0)));
+        assert_eq!(noted.due().missed, WAITING as u64 + 9);
+        let mut taken = BTreeSet::new();
+        for _ in 0..WAITING / MOST {
+            let due = noted.due();
+            assert_eq!(due.late.len(), MOST);
+            taken.extend(due.late.iter().cloned());
+            noted.settle(due);
+        }
+        assert_eq!((taken.len(), noted.due().late.len()), (WAITING, 0));
     }
 }

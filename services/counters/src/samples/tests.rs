@@ -142,6 +142,10 @@ async fn what_could_not_be_noted_is_not_drawn() {
     assert_eq!((value, told), (5, vec![(13, None)]), "before it began there was nothing to know");
     assert_eq!(shown(&house, &house.counters, "b").await, (1, vec![(73, Some(1))]), "nor has it changed");
     assert_eq!(shown(&house, &house.counters, "0007").await, (1, vec![(13, Some(1))]));
+    // It is sampled like the others.
+    let begun = house.clock.now() - Duration::from_secs(13);
+    assert_eq!(samples_of(&house, "z", begun).await, [(10, 5)]);
+    assert_eq!(samples_of(&house, "zz", begun).await, [(10, 1)]);
     // From now on it is looked at, and there is room for it.
     house.add(&all).await;
     assert_eq!(shown(&house, &house.counters, "z").await.1.last(), Some(&(3, Some(5))));

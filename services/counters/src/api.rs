@@ -53,6 +53,7 @@ impl FromRequestParts<Counters> for Caller {
     responses(
         (status = 200, description = "The counter, with this increment", body = NewValue<'_>),
         (status = 400, description = "key: Key must be 1 to 256 characters | \
+            key: Key must not contain a NUL character | \
             key: Keys that begin with marquee: belong to the system | value: Value must be a whole number of 64 bits"),
         (status = 409, description = "value: The counter would overflow"),
     ),
@@ -71,6 +72,7 @@ async fn increment(State(counters): State<Counters>, caller: Caller, request: Po
     responses(
         (status = 200, description = "The counter, with this increment", body = NewValue<'_>),
         (status = 400, description = "key: Key must be 1 to 256 characters | \
+            key: Key must not contain a NUL character | \
             key: Keys that begin with marquee: belong to the system | value: Value must be a whole number of 64 bits"),
         (status = 409, description = "value: The counter would overflow"),
     ),

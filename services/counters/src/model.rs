@@ -6,7 +6,11 @@ use web::Fields;
 /// Keys that begin so belong to the system: what other services count.
 pub const RESERVED: &str = "marquee:";
 
+/// So many characters a key has at most.
+pub(crate) const LONGEST_KEY: usize = 256;
+
 const KEY: &str = "Key must be 1 to 256 characters";
+const NUL: &str = "Key must not contain a NUL character";
 const RESERVED_KEY: &str = "Keys that begin with marquee: belong to the system";
 const VALUE: &str = "Value must be a whole number of 64 bits";
 
@@ -25,10 +29,10 @@ impl Increment {
     /// # Errors
     /// `Invalid` with a sentence for each member that is wrong.
     pub fn read(mut fields: Fields) -> Result<Self> {
-        let key = fields.raw_text("key", KEY, 1..=256);
+        let key = fields.raw_text("key", KEY, 1..=LONGEST_KEY);
         if let Some(key) = &key {
             // No database keeps it in a text.
-            fields.require(!key.contains('\0'), "key", KEY);
+            fields.require(!key.contains('\0'), "key", NUL);
             fields.require(!key.starts_with(RESERVED), "key", RESERVED_KEY);
         }
         let value = fields.whole("value", VALUE);
@@ -140,6 +144,7 @@ mod tests {
             let error = read(json!({"key": key, "value": 1})).unwrap_err();
             assert_eq!(error.errors[0].field.as_deref(), Some("key"), "{key:?}");
         }
+        assert_eq!(read(json!({"key": "a\0b", "value": 1})).unwrap_err().errors[0].message, NUL);
         assert_eq!(read(json!({})).unwrap_err().errors.len(), 2, "one answer names everything that is wrong");
     }
 

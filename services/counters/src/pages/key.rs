@@ -5,7 +5,7 @@ use kernel::TicketId;
 
 use crate::model::RESERVED;
 
-/// A key with everything that does not show written out: `␣`, `␊`, `⟨U+202E⟩`.
+/// A key with everything that does not show written out: `␣`, `⟨U+000A⟩`, `⟨U+202E⟩`.
 pub(super) fn shown(key: &str) -> String {
     // Joiners are part of many a word and picture; alone they are nothing.
     let is_visible =
@@ -23,8 +23,6 @@ pub(super) fn shown(key: &str) -> String {
                 text.push(' ');
             }
             ' ' => text.push('␣'),
-            '\u{7f}' => text.push('␡'),
-            '\0'..='\u{1f}' => text.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or(c)),
             c if c.is_control() || c.is_whitespace() || is_unseen(c) || (!is_visible && is_joiner(c)) => {
                 text.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
             }
@@ -84,7 +82,7 @@ mod tests {
             ("a b", "a b"),
             (" a  b ", "␣a␣␣b␣"),
             (" ", "␣"),
-            ("a\n\t\u{7f}", "a␊␉␡"),
+            ("a\n\t\u{7f}", "a⟨U+000A⟩⟨U+0009⟩⟨U+007F⟩"),
             ("a\u{85}b", "a⟨U+0085⟩b"),
             ("\u{a0}", "⟨U+00A0⟩"),
             ("\u{202e}gpj.exe", "⟨U+202E⟩gpj.exe"),

@@ -6,6 +6,7 @@ mod one;
 mod picture;
 #[cfg(test)]
 mod tests;
+mod uncounted;
 mod who;
 
 use std::collections::HashMap;

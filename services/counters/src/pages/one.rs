@@ -4,13 +4,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use kernel::{Error, Result};
+use kernel::{Error, Kind, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use web::{Answer, Form, FormView, MaybeSession, Page, Problem, Web, html_with, see_other};
 
 use super::key::{self, System};
 use super::picture::{Picture, WIDTH};
+use super::uncounted::{UncountedPage, is_possible};
 use super::who::PageCaller;
 use super::{Asked, LIVE, address, again, asked};
 use crate::api::Caller;
@@ -124,7 +125,13 @@ impl Counters {
         status: StatusCode,
         values: FormView,
     ) -> web::Result<Response> {
-        let now = self.picture(key).await?;
+        let now = match self.picture(key).await {
+            Err(error) if error.kind == Kind::NotFound && is_possible(key) => {
+                let page = Page::new(web, session.as_ref(), "Nothing was added to it yet", "/counters/one");
+                return Ok(html_with(StatusCode::NOT_FOUND, &UncountedPage::new(page, key)));
+            }
+            now => now?,
+        };
         let page = Page::new(web, session.as_ref(), key::shown(key), "/counters/one");
         Ok(html_with(status, &CounterPage::new(page, key, now, values)))
     }

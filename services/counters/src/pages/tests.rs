@@ -133,6 +133,11 @@ fn a_counter_of_the_house_says_what_it_counts_and_has_no_form() {
             && !text.contains("method=\"post\" action=\"/counters"),
         "{text}"
     );
+    let text = list(&Search::default(), &[&format!("marquee:sold:{id}")], Rest::Nothing, FormView::default());
+    assert!(
+        text.contains(&format!("Sold of one ticket: <a href=\"/tickets/{id}\">see the ticket</a>")),
+        "{text}"
+    );
     let text = list(&Search::default(), &["marquee:sold"], Rest::Nothing, FormView::default());
     assert!(
         text.contains("Tickets sold, all together") && text.contains("-9,223,372,036,854,775,808"),
@@ -212,6 +217,24 @@ async fn what_is_no_counter_is_not_found() {
     }
     assert_eq!(house.page("/counters?after=%00").await.status, 404);
     assert_eq!(house.page(&format!("/counters?q={}", "a".repeat(257))).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_counter_that_nobody_counted_can_be_begun_from_its_page() {
+    let house = House::new().await;
+    for key in KEYS {
+        let page = house.page(&address(key)).await;
+        assert!(page.status == 404 && page.text.contains("Nothing was added to it yet"), "{key:?}");
+        assert!(page.text.contains("action=\"/counters#add\"") && page.text.contains("href=\"/counters\""));
+    }
+    is_clean(&house.page(&address(HOSTILE)).await.text);
+    for key in [String::new(), "a".repeat(257)] {
+        let page = house.page(&address(&key)).await;
+        assert!(page.status == 404 && !page.text.contains("Nothing was added to it yet"), "{key}");
+    }
+    let own = house.page("/counters/one?key=marquee%3Asold").await;
+    assert!(own.status == 404 && own.text.contains("Tickets sold, all together"), "{}", own.text);
+    assert!(!own.text.contains("action=\"/counters#add\""), "it begins by itself");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The pages of counters: as they look, live, by keyboard alone, and without scripts.
 
 use db::Db;
+use fantoccini::Locator;
 use kernel::Instant;
 use serde_json::json;
 use testkit::{App, Client, Process, eventually};
@@ -204,6 +205,11 @@ async fn counting_without_scripts() {
     browser.shows("/counters", "Value must be").await;
     let kept = browser.find("[name=key]").await.prop("value").await.unwrap();
     assert_eq!(kept.as_deref(), Some("a/b <c>"), "what was typed is kept");
+    assert!(browser.find("[name=value]").await.is_displayed().await.unwrap());
+    assert!(
+        browser.tab.find(Locator::Css("table, [role=search]")).await.is_err(),
+        "nothing is above what is wrong"
+    );
     browser.fill("value", "12345").await;
     browser.find("#add button").await.click().await.unwrap();
     is_shown(&browser, "12,345").await;

@@ -2,7 +2,6 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use web::{Form, FormView, Page, Problem, Web, grouped, html_with, see_other};
 
@@ -28,6 +27,8 @@ pub(super) struct CountersPage {
     next: Option<String>,
     /// The address of the first part, if this is another one.
     first: Option<String>,
+    /// Whether there is the form alone, which has to be filled in again: nobody should have to look for it.
+    is_form: bool,
     values: FormView,
 }
 
@@ -79,7 +80,13 @@ impl CountersPage {
             (None, None) => Some(Empty::All),
         };
         let rows = part.counters.into_iter().map(Row::from).collect();
-        Self { page, text: search.text, rows, empty, reached, next, first, values }
+        Self { page, text: search.text, rows, empty, reached, next, first, is_form: false, values }
+    }
+
+    /// The form again.
+    pub(super) fn again(page: Page, values: FormView) -> Self {
+        let (text, rows) = (String::new(), Vec::new());
+        Self { page, text, rows, empty: None, reached: None, next: None, first: None, is_form: true, values }
     }
 
     fn is(&self, empty: Empty) -> bool {
@@ -101,17 +108,25 @@ impl CountersPage {
 
 pub(super) async fn show(
     State(counters): State<Counters>,
-    caller: PageCaller,
+    PageCaller(session): PageCaller,
     web: Web,
     query: Asked<Query>,
 ) -> web::Result<Response> {
     let search = Search::read(asked(query)?)?;
-    counters.page(&web, &caller, search, StatusCode::OK, FormView::default().with("value", "1")).await
+    let (db, looked_for) = (counters.0.db.clone(), search.clone());
+    let (title, part) = if search.is_for_text() {
+        let searching = async move { looked_for.run(&db, Effort::USUAL).await };
+        (format!("“{}” in Counters", search.text), counters.0.searches.run(searching).await?)
+    } else {
+        ("Counters".to_owned(), search.run(&db, Effort::USUAL).await?)
+    };
+    let page = Page::new(&web, session.as_ref(), title, "/counters");
+    Ok(web::html(&CountersPage::new(page, search, part, FormView::default().with("value", "1"))))
 }
 
 pub(super) async fn add(
     State(counters): State<Counters>,
-    caller: PageCaller,
+    PageCaller(session): PageCaller,
     web: Web,
     Form(fields): Form,
 ) -> web::Result<Response> {
@@ -128,29 +143,6 @@ pub(super) async fn add(
         Err(error) => error,
     };
     let Some(values) = again(typed, &error) else { return Err(error.into()) };
-    counters.page(&web, &caller, Search::default(), Problem::of(&error).status(), values).await
-}
-
-impl Counters {
-    async fn page(
-        &self,
-        web: &Web,
-        PageCaller(session): &PageCaller,
-        search: Search,
-        status: StatusCode,
-        values: FormView,
-    ) -> web::Result<Response> {
-        let part = if search.is_for_text() {
-            let (db, search) = (self.0.db.clone(), search.clone());
-            self.0.searches.run(async move { search.run(&db, Effort::USUAL).await }).await?
-        } else {
-            search.run(&self.0.db, Effort::USUAL).await?
-        };
-        let title = match search.is_for_text() {
-            true => format!("“{}” in Counters", search.text),
-            false => "Counters".to_owned(),
-        };
-        let page = Page::new(web, session.as_ref(), title, "/counters");
-        Ok(html_with(status, &CountersPage::new(page, search, part, values)))
-    }
+    let page = Page::new(&web, session.as_ref(), "Counters", "/counters");
+    Ok(html_with(Problem::of(&error).status(), &CountersPage::again(page, values)))
 }

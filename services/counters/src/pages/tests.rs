@@ -94,6 +94,7 @@ fn every_page_escapes_what_people_wrote() {
         list(&found, &[], Rest::Nothing, FormView::default()),
         list(&found, &[], Rest::Unseen(HOSTILE.into()), FormView::default()),
         list(&after, &[], Rest::Nothing, failed("value")),
+        CountersPage::again(page(true), failed("key")).render().unwrap(),
         one(HOSTILE, 5, &[(3, 4)], failed("value")),
     ] {
         is_clean(&text);
@@ -183,9 +184,7 @@ async fn a_form_comes_back_with_what_was_typed() {
     let house = House::new().await;
     let reply = house.submit("/counters", "key=&value=ten%20%3Cb%3E").await;
     assert_eq!(reply.status, 400);
-    for part in
-        ["id=\"f-key-error\"", "id=\"f-value-error\"", "value=\"ten &#60;b&#62;\"", "Nothing is counted yet"]
-    {
+    for part in ["id=\"f-key-error\"", "id=\"f-value-error\"", "value=\"ten &#60;b&#62;\"", "All counters"] {
         assert!(reply.text.contains(part), "{part}: {}", reply.text);
     }
     let reply = house.submit("/counters", "key=marquee%3Asold&value=1").await;
@@ -195,7 +194,7 @@ async fn a_form_comes_back_with_what_was_typed() {
         let reply = house.submit(path, "key=k&value=1").await;
         assert_eq!(reply.status, 409, "{path}");
         assert!(reply.text.contains("The counter would overflow"), "{}", reply.text);
-        assert!(reply.text.contains("9,223,372,036,854,775,807"), "{}", reply.text);
+        assert!(!reply.text.contains("<table class=\"table"), "{}", reply.text);
     }
     let reply = house.submit("/counters/one?key=k", "value=%20-5%20").await;
     assert_eq!((reply.goes_to().0, house.counters.read("k").await.unwrap().value), (303, i64::MAX - 5));

@@ -68,25 +68,29 @@ impl Sqlite {
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let writer = self.turn().await;
+        let writer = self.turn().await?;
         let (value, durable) = self.run(writer, shared, &f)?;
         durable.await.map_err(|_| Error::unavailable("the committer is gone"))??;
         Ok(value)
     }
 
-    /// The writer, when it is this job's turn.
-    async fn turn(&self) -> OwnedMutexGuard<Writer> {
+    /// The writer, when it is this job's turn. Where another process has the file locked, each who tries waits for that;
+    /// those who waited behind one who did so in vain have waited as well, and would wait one after the other.
+    async fn turn(&self) -> Result<OwnedMutexGuard<Writer>> {
         match Arc::clone(&self.writer).try_lock_owned() {
             Ok(writer) => {
                 // Without a look at the clock.
                 self.wait.record(Duration::ZERO);
-                writer
+                Ok(writer)
             }
             Err(_) => {
                 let begun = Instant::now();
                 let writer = Arc::clone(&self.writer).lock_owned().await;
                 self.wait.record(begun.elapsed());
-                writer
+                if writer.was_refused(begun) {
+                    return Err(Error::unavailable("the file was locked meanwhile"));
+                }
+                Ok(writer)
             }
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct Writer {
     open: bool,
     /// Whether the running job has a savepoint; the first of a group needs none, for there is nothing else to keep.
     savepoint: bool,
+    /// When a group could last not begin, for the file was not to be had.
+    refused: Option<Instant>,
     waiting: Vec<Waiting>,
 }
 
@@ -70,6 +72,7 @@ impl Writer {
             sizes,
             open: false,
             savepoint: false,
+            refused: None,
             waiting: Vec::new(),
         })
     }
@@ -89,9 +92,17 @@ impl Writer {
             return Ok(false);
         }
         // IMMEDIATE: a transaction that reads first could not become a writer later.
-        self.statement("BEGIN IMMEDIATE")?;
+        if let Err(error) = self.statement("BEGIN IMMEDIATE") {
+            self.refused = Some(Instant::now());
+            return Err(error);
+        }
         self.open = true;
         Ok(true)
+    }
+
+    /// Whether the file was not to be had at a time when a job that waits since `since` waited already.
+    pub(super) fn was_refused(&self, since: Instant) -> bool {
+        self.refused.is_some_and(|refused| refused > since)
     }
 
     /// Keeps what the job did; the receiver hears when it is durable.

@@ -147,7 +147,8 @@ impl Db {
     {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(&self.shared, f).await,
-            Engine::Postgres(postgres) => postgres.write(&self.shared, f).await,
+            // In a place of its own: what travels is large, and all futures that write would carry it.
+            Engine::Postgres(postgres) => Box::pin(postgres.write(&self.shared, f)).await,
         }
     }
 
@@ -158,7 +159,7 @@ impl Db {
     pub async fn optional<T: FromRow>(&self, sql: &'static str, params: &[&dyn Param]) -> Result<Option<T>> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.optional(sql, params),
-            Engine::Postgres(postgres) => postgres.optional(sql, params).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.optional(sql, params)).await,
         }
     }
 
@@ -181,7 +182,7 @@ impl Db {
     ) -> Result<Vec<T>> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.all(sql, params).await,
-            Engine::Postgres(postgres) => postgres.all(sql, params).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.all(sql, params)).await,
         }
     }
 

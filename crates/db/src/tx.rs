@@ -108,7 +108,7 @@ impl Tx {
     /// `Unavailable` or `Internal`, as the engine says.
     pub async fn execute(&self, sql: &'static str, params: &[&dyn Param]) -> Result<u64> {
         match self.here(|w| w.connection.execute(sql, params)) {
-            Err(Ok(transaction)) => Ok(transaction.run(sql, params).await?.changed()),
+            Err(Ok(transaction)) => Ok(Box::pin(transaction.run(sql, params)).await?.changed()),
             Err(Err(error)) => Err(error),
             Ok(changed) => Ok(changed),
         }
@@ -120,7 +120,7 @@ impl Tx {
     /// As [`Tx::execute`].
     pub async fn optional<T: FromRow>(&self, sql: &'static str, params: &[&dyn Param]) -> Result<Option<T>> {
         match self.here(|w| w.connection.optional(sql, params)) {
-            Err(Ok(transaction)) => transaction.run(sql, params).await?.first(),
+            Err(Ok(transaction)) => Box::pin(transaction.run(sql, params)).await?.first(),
             Err(Err(error)) => Err(error),
             Ok(row) => Ok(row),
         }
@@ -140,7 +140,7 @@ impl Tx {
     /// As [`Tx::execute`].
     pub async fn all<T: FromRow>(&self, sql: &'static str, params: &[&dyn Param]) -> Result<Vec<T>> {
         match self.here(|w| w.connection.all(sql, params)) {
-            Err(Ok(transaction)) => transaction.run(sql, params).await?.all(),
+            Err(Ok(transaction)) => Box::pin(transaction.run(sql, params)).await?.all(),
             Err(Err(error)) => Err(error),
             Ok(rows) => Ok(rows),
         }

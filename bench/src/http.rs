@@ -2,6 +2,7 @@
 //! are bytes made beforehand, of an answer only the status and the length are read.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,10 +12,15 @@ use crate::Result;
 
 /// Room for an answer; it grows for the few that are longer.
 const ROOM: usize = 16 * 1024;
+/// The server lets go of who says nothing for 15 seconds.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// A keep-alive connection.
 pub struct Connection {
+    address: SocketAddr,
     stream: TcpStream,
+    /// When it was last answered.
+    used: Instant,
     buffer: Vec<u8>,
 }
 
@@ -75,7 +81,15 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: vec![0; ROOM] })
+        Ok(Self { address, stream, used: Instant::now(), buffer: vec![0; ROOM] })
+    }
+
+    /// Connects again after a pause in which the server may have let go of it.
+    async fn awake(&mut self) -> Result<()> {
+        if self.used.elapsed() > IDLE {
+            self.stream = Self::open(self.address).await?.stream;
+        }
+        Ok(())
     }
 
     /// Sends a request and reads past its answer.
@@ -94,6 +108,7 @@ impl Connection {
 
     /// Sends a request and reads its whole answer into the buffer.
     async fn exchange(&mut self, request: &[u8]) -> Result<Extent> {
+        self.awake().await?;
         self.stream.write_all(request).await?;
         let mut filled = 0;
         let mut extent = None;
@@ -115,6 +130,7 @@ impl Connection {
                 _ => {}
             }
         }
+        self.used = Instant::now();
         extent.ok_or_else(|| "no answer".into())
     }
 }

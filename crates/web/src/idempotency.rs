@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use db::{Db, IdempotencyKey, Recall, StoredAnswer};
 use kernel::{Error, Kind, UserId};
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use crate::answer::Answer;
 use crate::body::RawBody;
@@ -207,9 +208,10 @@ impl Once {
         F: FnOnce(Option<IdempotencyKey>) -> Fut,
         Fut: Future<Output = kernel::Result<Answer>>,
     {
-        let Some((key, _turn)) = self.turn(Some(session.user), route).await else {
+        let Some(key) = self.key else {
             return Ok(act(None).await?.into_response());
         };
+        let (key, _turn) = turn(&self.web, key, Some(session.user), route).await;
         if let Some(stored) = recall(db, &key).await? {
             return Ok(replay(stored));
         }
@@ -243,54 +245,42 @@ impl Once {
         F: FnOnce(Option<IdempotencyKey>) -> Fut,
         Fut: Future<Output = kernel::Result<Kept>>,
     {
-        if self.key.is_none() {
+        let Some(key) = self.key else {
             return act(None).await.and_then(Kept::into_response).map_err(Failure);
-        }
-        // In a place of its own: few requests have a key, and the others need not carry all this along.
-        Box::pin(self.within_turn(db, user, route, act)).await
-    }
-
-    async fn within_turn<F, Fut>(
-        self,
-        db: &Db,
-        user: Option<UserId>,
-        route: &'static str,
-        act: F,
-    ) -> Result<Response>
-    where
-        F: FnOnce(Option<IdempotencyKey>) -> Fut,
-        Fut: Future<Output = kernel::Result<Kept>>,
-    {
-        let Ok(turn) = tokio::time::timeout(TURN, self.turn(user, route)).await else {
-            let told = "an idempotency key is not answered";
-            return Err(Failure(Error::unavailable(told).because(FirstAtWork)));
         };
-        let key = turn.as_ref().map(|(key, _)| key);
-        match (act(key.cloned()).await, key) {
-            (Ok(kept), _) => Ok(kept.into_response()?),
-            (Err(error), None) => Err(Failure(error)),
+        // In a place of its own: few requests have a key, and the others need not carry all this along.
+        Box::pin(async move {
+            let Ok((key, _turn)) = timeout(TURN, turn(&self.web, key, user, route)).await else {
+                let told = "an idempotency key is not answered";
+                return Err(Failure(Error::unavailable(told).because(FirstAtWork)));
+            };
+            let error = match act(Some(key.clone())).await {
+                Ok(kept) => return Ok(kept.into_response()?),
+                Err(error) if error.is_transient() => return Err(Failure(error)),
+                Err(error) => error,
+            };
             // It did not come so far as to look at its key.
-            (Err(error), Some(key)) => {
-                if error.is_transient() {
-                    return Err(Failure(error));
-                }
-                if let Some(stored) = recall(db, key).await? {
-                    return Ok(replay(stored));
-                }
-                keep(db, key, route, Answer::failure(&error)).await;
-                Err(Failure(error))
+            if let Some(stored) = recall(db, &key).await? {
+                return Ok(replay(stored));
             }
-        }
+            keep(db, &key, route, Answer::failure(&error)).await;
+            Err(Failure(error))
+        })
+        .await
     }
+}
 
-    /// The key, and its turn: nobody else in this process is at work on it.
-    async fn turn(self, user: Option<UserId>, route: &'static str) -> Option<(IdempotencyKey, Turn)> {
-        let Key { key, fingerprint } = self.key?;
-        let user = user.map_or_else(|| "anybody".to_owned(), |user| user.to_string());
-        let key = IdempotencyKey { scope: format!("{user} {route}"), key, fingerprint };
-        let turn = self.web.turns().take(format!("{} {}", key.scope, key.key)).await;
-        Some((key, turn))
-    }
+/// The key as it is kept, and its turn: nobody else in this process is at work on it.
+async fn turn(
+    web: &Web,
+    Key { key, fingerprint }: Key,
+    user: Option<UserId>,
+    route: &'static str,
+) -> (IdempotencyKey, Turn) {
+    let user = user.map_or_else(|| "anybody".to_owned(), |user| user.to_string());
+    let key = IdempotencyKey { scope: format!("{user} {route}"), key, fingerprint };
+    let turn = web.turns().take(format!("{} {}", key.scope, key.key)).await;
+    (key, turn)
 }
 
 /// Keeps an answer that would be the same the next time.

@@ -2,9 +2,10 @@
 //! way through the outbox were cut, is in none of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use contracts::{Event, ExpirationState, PaymentState, PaymentStatus};
 use db::{Db, Location, Tx};
@@ -114,11 +115,7 @@ async fn each_event_of_a_batch_goes_on_in_its_own_trace() {
     let services = vec![Service::new(source, None), Service::new(consumer, None)];
     events::run(&bus, services, "one", &tasks, &stop);
     let echoes = |kept: &Kept| kept.0.lock().unwrap().iter().filter(|s| s.name.starts_with("exp")).count();
-    let begun = Instant::now();
-    while echoes(&kept) <= TRACES as usize {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{:#?}", kept.traces());
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    common::until("every trace has its echo", async || echoes(&kept) > TRACES as usize).await;
     stop.cancel();
     tasks.close();
     tasks.wait().await;

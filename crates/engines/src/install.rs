@@ -56,6 +56,11 @@ pub(crate) fn nats() -> Option<PathBuf> {
     program("nats-server")
 }
 
+/// The server of Redis, or of Valkey, which goes on with its protocol.
+pub(crate) fn redis() -> Option<PathBuf> {
+    program("redis-server").or_else(|| program("valkey-server"))
+}
+
 /// A program of the `PATH`, or where packages and people put them.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let usual = ["/usr/sbin", "/usr/local/bin", "/usr/local/sbin"].map(PathBuf::from);

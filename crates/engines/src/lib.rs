@@ -14,8 +14,8 @@
 //!
 //! # What has to be installed
 //!
-//! PostgreSQL 13 or newer (Debian: `postgresql`), NATS 2.9 or newer (Debian: `nats-server`), and for the tests of
-//! metrics Prometheus (Debian: `prometheus`). They are found on the `PATH` and where distributions put them; no
+//! PostgreSQL 13 or newer (Debian: `postgresql`), NATS 2.9 or newer (Debian: `nats-server`), Redis 6 or newer (Debian:
+//! `redis-server`) or Valkey, and for the tests of metrics Prometheus (Debian: `prometheus`). They are found on the `PATH` and where distributions put them; no
 //! server of theirs has to run. Where one is missing, `start` answers `None`, and says so on stderr, and the test
 //! returns. Started by root, PostgreSQL runs as the user `postgres`, or `nobody`, for it refuses to be root. To pause
 //! PostgreSQL takes Linux (`/proc`).
@@ -52,6 +52,7 @@ mod ports;
 mod postgres;
 mod processes;
 mod prometheus;
+mod redis;
 
 use std::io::Write as _;
 use std::sync::Once;
@@ -62,6 +63,7 @@ pub use home::Home;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
+pub use redis::Redis;
 
 /// How long an engine may take to start, to stop or to answer before a test gives up on it.
 pub const DEADLINE: Duration = Duration::from_secs(30);

@@ -1,0 +1,256 @@
+//! What processes remember together. Compared and replaced by scripts, where the value is.
+//!
+//! A key is a hash: `v` the value as JSON, `s` its stamp, `t` its whole life in milliseconds, `l` the lease of whoever may
+//! fill it, and `e` when that ends, by Redis's own clock. A key that has `s` without `v` says that something was written,
+//! and what is older than `s` does not come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, Script};
+use kernel::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout};
+
+use crate::breaker::{Breaker, Way};
+use crate::entry::Entry;
+use crate::meters::RedisMeters;
+use crate::policy::{Guard, LEASE};
+
+/// The longest that any call waits for Redis.
+pub(crate) const LIMIT: Duration = Duration::from_millis(50);
+/// The longest that connecting takes; nobody waits for it.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Calls that may wait to be sent.
+const QUEUE: usize = 1_024;
+
+/// Asks for the right to fill, before a read: had where nothing is remembered that is good enough, and nobody else has it.
+const CLAIM: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease = tonumber(ARGV[2])
+local held = redis.call('HMGET', KEYS[1], 's', 'l', 'e', 'v')
+if held[2] and tonumber(held[3]) > now then return 0 end
+if held[4] and tonumber(held[1]) >= tonumber(ARGV[3]) then return 0 end
+redis.call('HSET', KEYS[1], 'l', ARGV[1], 'e', now + lease)
+if not held[4] and redis.call('PTTL', KEYS[1]) < lease then redis.call('PEXPIRE', KEYS[1], lease) end
+return 1";
+
+/// Forgets what is older than a write, takes the right to fill from whoever read before it, and gives it to the writer.
+const SUPERSEDE: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease, kept = tonumber(ARGV[2]), tonumber(ARGV[4])
+local known = redis.call('HGET', KEYS[1], 's')
+if known and tonumber(known) >= tonumber(ARGV[3]) then return 0 end
+redis.call('HDEL', KEYS[1], 'v', 't')
+redis.call('HSET', KEYS[1], 's', ARGV[3], 'l', ARGV[1], 'e', now + lease)
+redis.call('PEXPIRE', KEYS[1], kept)
+return 1";
+
+/// Remembers a value, for whoever still has the right to, and unless something newer was written.
+const FILL: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('HMGET', KEYS[1], 's', 'l', 'e')
+if held[2] ~= ARGV[1] or tonumber(held[3]) < now then return 0 end
+if held[1] and tonumber(held[1]) > tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], 's', ARGV[2], 'v', ARGV[3], 't', ARGV[4])
+redis.call('HDEL', KEYS[1], 'l', 'e')
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1";
+
+/// Remembers a value, whatever is there.
+const OVERWRITE: &str = r"
+redis.call('HSET', KEYS[1], 's', ARGV[2], 'v', ARGV[3], 't', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1";
+
+/// A Redis or Valkey that processes share. Clones are the same one.
+#[derive(Clone)]
+pub struct Redis(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    prefix: String,
+    breaker: Breaker<MultiplexedConnection>,
+    claim: Script,
+    supersede: Script,
+    fill: Script,
+    overwrite: Script,
+    meters: RedisMeters,
+}
+
+/// The right to fill one key.
+pub(crate) struct Lease(String);
+
+/// What Redis says of a key.
+pub(crate) enum Asked<V> {
+    /// It remembers this.
+    Found(Entry<V>),
+    /// It remembers nothing. With a lease, whoever reads the database may fill.
+    Nothing(Option<Lease>),
+    /// Nothing: it is away.
+    Away,
+}
+
+impl Redis {
+    /// The server at `url`: `redis://user:password@host:6379/0`, or `rediss://` for TLS. Every name there begins with
+    /// `prefix`. It is connected to in the background, on the current runtime, and whenever it is back.
+    ///
+    /// # Errors
+    /// `Invalid` if `url` is no address.
+    pub fn open(url: &str, prefix: &str) -> Result<Self> {
+        let client = Client::open(url).map_err(|e| {
+            Error::invalid("a CACHE_URL is the address of a Redis, e.g. redis://:password@host:6379")
+                .because(e)
+        })?;
+        let redis = Self(Arc::new(Inner {
+            client,
+            prefix: prefix.to_owned(),
+            breaker: Breaker::new(),
+            claim: Script::new(CLAIM),
+            supersede: Script::new(SUPERSEDE),
+            fill: Script::new(FILL),
+            overwrite: Script::new(OVERWRITE),
+            meters: RedisMeters::new(),
+        }));
+        if let Way::Connect = redis.0.breaker.way() {
+            redis.connect();
+        }
+        Ok(redis)
+    }
+
+    /// Whether it answers, as far as is known.
+    pub fn is_up(&self) -> bool {
+        self.0.breaker.is_closed()
+    }
+
+    /// What is remembered of `key`; where that is nothing, the right to fill it, if it can be had.
+    pub(crate) async fn ask<V: DeserializeOwned>(&self, key: &str, since: i64) -> Asked<V> {
+        let asked_at = Instant::now();
+        let key = self.key(key);
+        let mut both = ::redis::pipe();
+        both.hmget(&key, &["v", "s", "t"]).pttl(&key);
+        type Answer = ((Option<Vec<u8>>, Option<i64>, Option<u64>), i64);
+        let Some(((value, stamp, life), left)) = self.call::<Answer>(&both).await else { return Asked::Away };
+        if let (Some(value), Some(stamp), Some(life), Ok(left)) = (value, stamp, life, u64::try_from(left))
+            && stamp >= since
+            && let Ok(value) = serde_json::from_slice(&value)
+        {
+            // From before the question: what is left was more then, never less.
+            let ends_at = asked_at + Duration::from_millis(left);
+            let gone = Duration::from_millis(life.saturating_sub(left));
+            let read_at = asked_at.checked_sub(gone).unwrap_or(asked_at);
+            return Asked::Found(Entry { value, stamp, read_at, ends_at });
+        }
+        let token = kernel::random_code();
+        let mut call = self.0.claim.key(&key);
+        call.arg(&token).arg(millis(LEASE)).arg(since);
+        match self.script(&call).await {
+            Some(had) => Asked::Nothing((had == 1).then_some(Lease(token))),
+            None => Asked::Away,
+        }
+    }
+
+    /// Remembers what was read or written under `lease`. `None` if Redis is away, else whether it did.
+    pub(crate) async fn fill<V: Serialize>(
+        &self,
+        key: &str,
+        lease: &Lease,
+        entry: &Entry<V>,
+        guard: Guard,
+    ) -> Option<bool> {
+        let value = serde_json::to_vec(&entry.value).ok()?;
+        let life = entry.ends_at.saturating_duration_since(Instant::now()).as_millis();
+        let life = u64::try_from(life).ok().filter(|life| *life > 0)?;
+        let script = if guard == Guard::Compare { &self.0.fill } else { &self.0.overwrite };
+        let mut call = script.key(self.key(key));
+        call.arg(&lease.0).arg(entry.stamp).arg(value).arg(life);
+        self.script(&call).await.map(|done| done == 1)
+    }
+
+    /// Forgets what is older than the change `stamp`, remembers for as long as `kept` that it was, and answers the right
+    /// to fill: none if that change or a later one is known there. `None` if Redis is away.
+    pub(crate) async fn supersede(&self, key: &str, stamp: i64, kept: Duration) -> Option<Option<Lease>> {
+        let token = kernel::random_code();
+        let mut call = self.0.supersede.key(self.key(key));
+        call.arg(&token).arg(millis(LEASE)).arg(stamp).arg(millis(kept));
+        self.script(&call).await.map(|had| (had == 1).then_some(Lease(token)))
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}:{key}", self.0.prefix)
+    }
+
+    /// Runs a script by its digest; a server that does not know it yet is told, once.
+    async fn script(&self, call: &::redis::ScriptInvocation<'_>) -> Option<i64> {
+        self.with(|mut connection| async move { call.invoke_async(&mut connection).await }).await
+    }
+
+    async fn call<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Option<T> {
+        self.with(|mut connection| async move { pipeline.query_async(&mut connection).await }).await
+    }
+
+    /// Calls, within the limit, if Redis is thought to be there.
+    async fn with<T, F>(&self, call: impl FnOnce(MultiplexedConnection) -> F) -> Option<T>
+    where
+        F: Future<Output = std::result::Result<T, RedisError>>,
+    {
+        let connection = match self.0.breaker.way() {
+            Way::Call(connection) => connection,
+            Way::Connect => {
+                self.connect();
+                return None;
+            }
+            Way::Without => return None,
+        };
+        let (broken, error) = match timeout(LIMIT, call(connection)).await {
+            Ok(Ok(answer)) => {
+                self.0.breaker.succeeded();
+                return Some(answer);
+            }
+            Ok(Err(error)) => (error.is_unrecoverable_error(), error.to_string()),
+            Err(_) => (false, "it did not answer in time".to_owned()),
+        };
+        self.0.meters.failed.increment(1);
+        if self.0.breaker.failed(broken) {
+            self.0.meters.up.set(0.0);
+            tracing::warn!(error, "Redis is away: databases answer meanwhile");
+        }
+        None
+    }
+
+    /// Tries to connect, in the background.
+    fn connect(&self) {
+        let redis = self.clone();
+        tokio::spawn(async move {
+            let connected = redis.connected().await;
+            let (up, was_up) = (connected.is_ok(), redis.is_up());
+            match &connected {
+                Ok(_) if !was_up => tracing::info!("Redis answers"),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "Redis is still away"),
+            }
+            redis.0.meters.up.set(if up { 1.0 } else { 0.0 });
+            redis.0.breaker.tried(connected.ok());
+        });
+    }
+
+    /// A new connection on which something was answered.
+    async fn connected(&self) -> std::result::Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(LIMIT))
+            .set_pipeline_buffer_size(QUEUE);
+        let mut connection = self.0.client.get_multiplexed_async_connection_with_config(&config).await?;
+        ::redis::cmd("PING").exec_async(&mut connection).await?;
+        Ok(connection)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -21,12 +21,14 @@ mod breaker;
 mod cache;
 mod entry;
 mod local;
+mod memory;
 mod meters;
 mod policy;
 mod redis;
 
 pub use cache::Cache;
 pub use entry::{Found, Key, Read, Source};
+pub use memory::Memory;
 pub use meters::describe_metrics;
 pub use policy::{Guard, Policy};
 pub use redis::Redis;

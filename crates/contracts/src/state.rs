@@ -233,6 +233,15 @@ pub struct UserState {
     pub username: Option<String>,
     /// What they may do.
     pub role: Role,
+    /// The number of the change that made this version, of all changes of all users; 0 where it was not counted yet.
+    #[serde(default)]
+    pub change: i64,
+    /// The address that the version before had and this one has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_email: Option<String>,
+    /// The public name that the version before had and this one has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_username: Option<String>,
 }
 
 /// A session that ended before its time.

@@ -10,6 +10,7 @@ use db::Limits;
 use events::NatsSettings;
 use kernel::Result;
 
+use crate::caching::CacheFlags;
 use crate::traces::Watching;
 use crate::{Databases, Service, Settings, Tls, gateway, secrets};
 
@@ -28,6 +29,8 @@ pub(crate) struct Flags {
     counting: Counting,
     #[command(flatten)]
     bus: BusFlags,
+    #[command(flatten)]
+    cache: CacheFlags,
     #[command(flatten)]
     limits: SignLimits,
     #[command(flatten)]
@@ -245,12 +248,13 @@ impl Flags {
     /// # Errors
     /// `Invalid` for a secret's file that cannot be read.
     pub(crate) fn settings(self) -> Result<Settings> {
-        let Self { keeping, serving, tls, sale, counting, bus, limits, watching: _ } = self;
+        let Self { keeping, serving, tls, sale, counting, bus, cache, limits, watching: _ } = self;
         Ok(Settings {
             services: Service::ALL.to_vec(),
             data: keeping.data.clone(),
             databases: keeping.databases()?,
             nats: bus.settings()?,
+            caching: cache.settings()?,
             jwt_key: secrets::given_key()?,
             listen: (serving.host, serving.port).into(),
             public_url: serving.public_url,
@@ -311,7 +315,7 @@ impl Keeping {
 }
 
 /// What a flag or the environment gave, else the file that `NAME_FILE` names; an empty one is none.
-fn or_file(given: Option<String>, name: &str) -> Result<Option<String>> {
+pub(crate) fn or_file(given: Option<String>, name: &str) -> Result<Option<String>> {
     let value = match given.filter(|value| !value.is_empty()) {
         Some(value) => Some(value),
         None => secrets::from_environment(name)?,
@@ -324,7 +328,7 @@ fn currency(text: &str) -> std::result::Result<String, String> {
     if ok { Ok(text.to_ascii_lowercase()) } else { Err("three letters, e.g. usd or eur".into()) }
 }
 
-fn prefix(text: &str) -> std::result::Result<String, String> {
+pub(crate) fn prefix(text: &str) -> std::result::Result<String, String> {
     let ok =
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if ok { Ok(text.into()) } else { Err("small letters, digits and underscores, e.g. marquee".into()) }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::Accounts;
 use counters::Counters;
 use db::Db;
 use events::Subscription;
@@ -43,6 +44,7 @@ pub(crate) fn describe() {
 /// What is asked. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Gauges {
+    accounts: Option<Accounts>,
     databases: Arc<[Db]>,
     subscriptions: Arc<[Subscription]>,
     expiration: Option<Expiration>,
@@ -63,6 +65,7 @@ impl Gauges {
         ];
         gauge!("marquee_build_info", &build).set(1.0);
         Self {
+            accounts: house.accounts().ok().cloned(),
             databases: house.databases().into(),
             subscriptions: house.subscriptions().into(),
             expiration: house.expiration().cloned(),
@@ -84,6 +87,9 @@ impl Gauges {
         gauge!("sessions_revoked").set(self.web.revocations().count() as f64);
         self.disk();
         self.subscriptions.iter().for_each(Subscription::observe);
+        if let Some(accounts) = &self.accounts {
+            accounts.observe();
+        }
         if let Some(counters) = &self.counters {
             counters.gauge();
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use accounts::Accounts;
 use axum::Router;
+use cache::Memory;
 use counters::Counters;
 use db::{Db, LEASE};
 use events::{Bus, Job, Nats, Subscription};
@@ -44,6 +45,8 @@ pub struct House {
     expiration: Option<Expiration>,
     payments: Option<Payments>,
     counters: Option<Counters>,
+    /// What caches are made of.
+    memory: Memory,
     databases: Vec<Db>,
     /// In the order of the databases.
     subscriptions: Vec<Subscription>,
@@ -92,6 +95,7 @@ impl House {
             expiration: None,
             payments: None,
             counters: None,
+            memory: settings.caching.open()?,
             databases: Vec::new(),
             subscriptions: Vec::new(),
             seen: Seen::default(),
@@ -114,7 +118,9 @@ impl House {
         let db = database(settings, service, migrate).await?;
         let (own, web) = (db.clone(), self.web.clone());
         match service {
-            Service::Accounts => self.accounts = Some(Accounts::new(own, web, &settings.limits)),
+            Service::Accounts => {
+                self.accounts = Some(Accounts::new(own, web, &settings.limits, &self.memory))
+            }
             Service::Tickets => {
                 let orders::Settings { hold, max_per_order, .. } = settings.orders;
                 self.tickets = Some(Tickets::new(own, web, tickets::Settings { hold, max_per_order }));

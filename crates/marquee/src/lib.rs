@@ -3,6 +3,7 @@
 //! Tests start the same [`House`] from the same builder as `marquee serve` does.
 
 mod backup;
+mod caching;
 mod catalogue;
 mod cli;
 mod commands;
@@ -33,6 +34,7 @@ mod tls;
 mod traces;
 mod verify;
 
+pub use caching::Caching;
 pub use catalogue::Service;
 pub use cli::{Cli, main};
 pub use house::House;

@@ -1,4 +1,5 @@
-//! What processes tell each other beside events: which open pages have news, and which sessions have ended.
+//! What processes tell each other beside events: which open pages have news, which sessions have ended, and which users
+//! changed, to forget what they were.
 //!
 //! A session is verified without asking anybody, so a process has to know all that were revoked. It hears of
 //! each as the event passes on the bus, learns the earlier ones at its start, from its own database if
@@ -63,6 +64,16 @@ pub(crate) async fn meet(
             }
         }
     }));
+    if let Some(accounts) = accounts {
+        for subject in ["user:created", "user:updated", "user:deleted"] {
+            let (mut changed, accounts) = (nats.hear("accounts", subject).await?, accounts.clone());
+            tasks.spawn(until(stop, async move {
+                while let Some(event) = changed.recv().await {
+                    accounts.heard(&event).await;
+                }
+            }));
+        }
+    }
     tasks.spawn(until(stop, keep_learning(nats.clone(), web.clone(), accounts.cloned())));
     if let Some(accounts) = accounts.cloned() {
         let answer = move |after: String| {

@@ -10,6 +10,7 @@ use db::{Limits, Location};
 use events::NatsSettings;
 use kernel::{Clock, Error, Result};
 
+use crate::caching::Caching;
 use crate::secrets::Secret;
 use crate::{Service, Tls, gateway};
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub databases: Databases,
     /// The bus between processes; events stay in this one without it.
     pub nats: Option<NatsSettings>,
+    /// Where and how much is remembered of what is read often.
+    pub caching: Caching,
     /// Signs sessions. Without it an embedded installation makes one and keeps it.
     pub jwt_key: Option<Secret>,
     /// Where to listen; port 0 takes a free one.
@@ -65,6 +68,7 @@ impl Settings {
             data,
             databases: Databases::default(),
             nats: None,
+            caching: Caching::default(),
             jwt_key: None,
             listen: ([127, 0, 0, 1], 0).into(),
             orders: orders::Settings::default(),
@@ -114,6 +118,9 @@ impl Settings {
         }
         if self.nats.is_some() {
             parts.push("events over NATS".into());
+        }
+        if self.caching.url.is_some() {
+            parts.push("caches in Redis".into());
         }
         parts.join(", ")
     }

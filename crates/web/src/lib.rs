@@ -51,6 +51,7 @@ pub use answer::Answer;
 pub use assets::assets;
 pub use body::{RawBody, read_body};
 pub use context::Unhurried;
+pub use cookies::cookies;
 pub use failure::{Failure, Result};
 pub use fields::Fields;
 pub use form_view::FormView;

@@ -1,6 +1,9 @@
 //! Session tokens: JWTs that any process with the key verifies alone. Only HS256 under our key counts,
 //! whatever a token's own header claims; the end is judged by the installation's clock.
 
+use std::fmt::Display;
+use std::time::Duration;
+
 use axum::http::HeaderValue;
 use contracts::Role;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -84,9 +87,20 @@ impl Sessions {
             .unwrap_or_else(|_| HeaderValue::from_static("session=; Max-Age=0"))
     }
 
+    /// The value of `Set-Cookie` that has a browser say `number` for a while, under another name than the session's, for
+    /// ourselves alone.
+    pub fn other_cookie(&self, name: &'static str, number: i64, lasts: Duration) -> HeaderValue {
+        HeaderValue::try_from(self.text(name, number, lasts.as_secs()))
+            .unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
     fn cookie_text(&self, token: &str, seconds: u64) -> String {
+        self.text(self.cookie_name(), token, seconds)
+    }
+
+    fn text(&self, name: &str, value: impl Display, seconds: u64) -> String {
         let secure = if self.secure { "; Secure" } else { "" };
-        format!("{}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", self.cookie_name())
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
     }
 
     /// What its cookie is called: over TLS, browsers hold a name that begins with `__Host-` to this one host.
@@ -101,7 +115,6 @@ mod tests {
     use base64::Engine;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD as B64;
     use serde_json::{Value, json};
-    use std::time::Duration;
 
     const KEY: &[u8] = b"a key for the tests, long enough";
 

@@ -90,7 +90,8 @@ fn with_cookie(cookie: HeaderValue, answer: impl IntoResponse) -> Response {
 )]
 async fn sign_up(State(accounts): State<Accounts>, client: Client, Json(fields): Json) -> Result<Response> {
     let signed_in = accounts.sign_up(SignUp::read(fields)?, &client).await?;
-    Ok(with_cookie(signed_in.cookie, Answer::created(&identity(&signed_in.user))))
+    let answer = with_cookie(signed_in.cookie, Answer::created(&identity(&signed_in.user)));
+    Ok(accounts.told(signed_in.user.change, answer))
 }
 
 /// Sign in
@@ -177,9 +178,9 @@ async fn current_user(
         (status = 429, description = "Too many attempts, please try again later"),
     ),
 )]
-async fn register(State(accounts): State<Accounts>, client: Client, Json(fields): Json) -> Result<Answer> {
+async fn register(State(accounts): State<Accounts>, client: Client, Json(fields): Json) -> Result<Response> {
     let user = accounts.register(SignUp::read(fields)?, &client).await?;
-    Ok(Answer::created(&identity(&user)))
+    Ok(accounts.told_plainly(user.change, Answer::created(&identity(&user)).into_response()))
 }
 
 /// Open a session
@@ -290,9 +291,9 @@ async fn change_account(
     session: Session,
     client: Client,
     Json(fields): Json,
-) -> Result<Answer> {
-    let user = accounts.change_account(&session, AccountChange::read(fields)?, &client).await?;
-    Ok(Answer::ok(&user))
+) -> Result<Response> {
+    let written = accounts.change_account(&session, AccountChange::read(fields)?, &client).await?;
+    Ok(accounts.told(written.change, Answer::ok(&written.user).into_response()))
 }
 
 /// Change somebody's account
@@ -313,10 +314,11 @@ async fn change_user(
     _: Operator,
     id: std::result::Result<PathId<UserId>, Failure>,
     Json(fields): Json,
-) -> Result<Answer> {
+) -> Result<Response> {
     let change = UserChange::read(fields)?;
     let PathId(id) = id?;
-    Ok(Answer::ok(&accounts.change_user(id, change).await?))
+    let written = accounts.change_user(id, change).await?;
+    Ok(accounts.told(written.change, Answer::ok(&written.user).into_response()))
 }
 
 /// Delete a user
@@ -331,7 +333,7 @@ async fn delete_user(
     State(accounts): State<Accounts>,
     _: Operator,
     PathId(id): PathId<UserId>,
-) -> Result<StatusCode> {
-    accounts.delete_user(id).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response> {
+    let change = accounts.delete_user(id).await?;
+    Ok(accounts.told(change, StatusCode::NO_CONTENT.into_response()))
 }

@@ -5,14 +5,18 @@
 
 mod api;
 mod bodies;
+mod changes;
 mod device;
 mod events;
 mod forms;
 mod jobs;
+mod known;
+mod lookup;
 pub mod model;
 mod pages;
 mod passwords;
 mod profile;
+mod seen;
 mod session;
 mod sign;
 mod store;
@@ -22,10 +26,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::events::{Job, Subscription};
+use cache::{Cache, Memory};
 use db::{Db, Migration};
 use kernel::{Instant, Result, SessionId};
 use web::{Documentation, Limiter, Routes, Web};
 
+use crate::known::{Known, LookUp};
 use crate::passwords::Passwords;
 
 pub use forms::Credentials;
@@ -35,8 +41,10 @@ pub use session::{Kind, OwnSession};
 pub use sign::{Client, MAX_TOKEN_LIFETIME, SignedIn, TOKEN_LIFETIME};
 
 /// This service's tables.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") },
+    Migration { name: "0002_changes", sql: include_str!("../migrations/0002_changes.sql") },
+];
 
 /// Limits that a normal client never meets.
 #[derive(Debug, Clone)]
@@ -73,6 +81,7 @@ pub struct Accounts(Arc<Inner>);
 struct Inner {
     db: Db,
     web: Web,
+    users: Cache<LookUp, Known>,
     passwords: Passwords,
     account_failures: Limiter,
     address_failures: Limiter,
@@ -80,10 +89,11 @@ struct Inner {
 }
 
 impl Accounts {
-    /// The service on its database, which is open and migrated.
-    pub fn new(db: Db, web: Web, limits: &Limits) -> Self {
+    /// The service on its database, which is open and migrated. Users that were looked up are kept in `memory`.
+    pub fn new(db: Db, web: Web, limits: &Limits, memory: &Memory) -> Self {
         let limiter = |limit, per| Limiter::new(limit, per, web.clock().clone());
         Self(Arc::new(Inner {
+            users: memory.cache("users"),
             passwords: Passwords::new(),
             account_failures: limiter(limits.failures_per_account, limits.sign_in_window),
             address_failures: limiter(limits.failures_per_address, limits.sign_in_window),
@@ -118,6 +128,11 @@ impl Accounts {
         vec![jobs::prune(self)]
     }
 
+    /// Brings those metrics up to date that are read rather than counted.
+    pub fn observe(&self) {
+        self.0.users.observe();
+    }
+
     /// Revoked sessions whose tokens have not expired, with when they do: those after the id `after` (all, if
     /// it is empty) in order of their ids, a thousand at most.
     ///
@@ -129,5 +144,5 @@ impl Accounts {
 }
 
 fn routes() -> Routes<Accounts> {
-    api::routes().merge(pages::routes()).merge(users::routes())
+    api::routes().merge(lookup::routes()).merge(pages::routes()).merge(users::routes())
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use contracts::{Role, UserState};
 use kernel::{Error, FieldError, Instant, UserId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What is said of an address that is none.
@@ -146,6 +146,10 @@ pub(crate) struct Account {
     pub password_hash: Option<String>,
     pub role: Role,
     pub created_at: Instant,
+    /// The number of the change that made this version, of all changes of all users.
+    pub change: i64,
+    /// When that was.
+    pub changed_at: Instant,
 }
 
 impl Account {
@@ -165,6 +169,9 @@ impl Account {
             email: self.email.clone(),
             username: self.username.clone(),
             role: self.role,
+            change: self.change,
+            former_email: None,
+            former_username: None,
         }
     }
 
@@ -212,7 +219,7 @@ pub(crate) struct Change {
 }
 
 /// A user, as answers show one.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// The user.
@@ -312,6 +319,8 @@ mod tests {
             password_hash: Some("h".into()),
             role: Role::User,
             created_at: clock.now(),
+            change: 0,
+            changed_at: clock.now(),
         };
         let same = Change { email: Email::parse("a@b.c"), role: Some(Role::User), ..Change::default() };
         assert!(account.after(&same) == account);

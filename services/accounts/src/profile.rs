@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use contracts::{Event, Role};
+use contracts::Role;
 use db::Tx;
 use kernel::{Error, Kind as ErrorKind, Result, SessionId, UserId};
 use web::{Paging, Session};
 
+use crate::changes::Changed;
 use crate::model::{Account, Change, Email, Password, User, Username};
 use crate::session::OwnSession;
 use crate::{Accounts, Client, store};
@@ -36,6 +37,15 @@ pub struct UserChange {
     pub username: Option<Username>,
     /// Another role.
     pub role: Option<Role>,
+}
+
+/// A user that was changed.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The user.
+    pub user: User,
+    /// The number of the change that made this version, of all changes of all users.
+    pub change: i64,
 }
 
 impl Accounts {
@@ -106,7 +116,7 @@ impl Accounts {
         session: &Session,
         wanted: AccountChange,
         client: &Client,
-    ) -> Result<User> {
+    ) -> Result<Written> {
         let known = self.current(session).await?.ok_or_else(Error::unauthorized)?;
         let email = wanted.email.filter(|email| known.email.as_deref() != Some(email.as_str()));
         let guarded = email.is_some() || wanted.new_password.is_some();
@@ -128,57 +138,66 @@ impl Accounts {
             if guarded && now.password_hash != known.password_hash {
                 return Err(wrong_password());
             }
-            let next = self.save(&tx, &now, change).await?;
+            let saved = self.save(&tx, &now, change).await?;
             if change.password_hash.is_some() {
-                store::revoke_all(&tx, &self.0.web, next.id, Some(session.id)).await?;
+                store::revoke_all(&tx, &self.0.web, now.id, Some(session.id)).await?;
             }
-            Ok(next)
+            Ok(saved)
         });
-        Ok(changed.await?.view())
+        Ok(self.written(changed.await?).await)
     }
 
     /// Changes somebody's account, as an operator. Another role ends all their sessions.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` `Email in use`, `Username in use`.
-    pub async fn change_user(&self, id: UserId, wanted: UserChange) -> Result<User> {
+    pub async fn change_user(&self, id: UserId, wanted: UserChange) -> Result<Written> {
         let UserChange { email, username, role } = wanted;
         let change = &Change { email, username, role, password_hash: None };
         let changed = self.0.db.write(|tx| async move {
             let now = store::lock(&tx, id).await?.ok_or_else(Error::not_found)?;
             self.save(&tx, &now, change).await
         });
-        Ok(changed.await?.view())
+        Ok(self.written(changed.await?).await)
     }
 
-    /// Deletes a user and ends all their sessions.
+    /// Deletes a user and ends all their sessions. Answers the number of this change.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn delete_user(&self, id: UserId) -> Result<()> {
+    pub async fn delete_user(&self, id: UserId) -> Result<i64> {
         let deleted = self.0.db.write(|tx| async move {
             let account = store::lock(&tx, id).await?.ok_or_else(Error::not_found)?;
-            store::delete(&tx, &account).await?;
+            let deleted = Changed::deleted(&store::delete(&tx, &account).await?);
             store::revoke_all(&tx, &self.0.web, id, None).await?;
-            let mut last = account.state();
-            last.version += 1;
-            tx.emit(&Event::UserDeleted(last)).await
+            self.announce(&tx, &deleted).await?;
+            Ok(deleted)
         });
-        deleted.await
+        let deleted = deleted.await?;
+        self.share(&deleted).await;
+        Ok(deleted.number)
     }
 
-    /// Writes the next version, if there is one, with what follows from it.
-    async fn save(&self, tx: &Tx, now: &Account, change: &Change) -> Result<Account> {
+    /// Writes the next version, if there is one, with what follows from it. Answers both.
+    async fn save(&self, tx: &Tx, now: &Account, change: &Change) -> Result<(Account, Account)> {
         let next = now.after(change);
         if next.version == now.version {
-            return Ok(next);
+            return Ok((now.clone(), next));
         }
-        store::update(tx, now, &next).await?.map_err(|taken| taken.error(ErrorKind::Conflict))?;
+        let next = store::update(tx, now, &next).await?.map_err(|taken| taken.error(ErrorKind::Conflict))?;
         if next.role != now.role {
             store::revoke_all(tx, &self.0.web, next.id, None).await?;
         }
-        tx.emit(&Event::UserUpdated(next.state())).await?;
-        Ok(next)
+        self.announce(tx, &Changed::updated(now, &next)).await?;
+        Ok((now.clone(), next))
+    }
+
+    /// What was saved, once whoever looks up is told.
+    async fn written(&self, (old, new): (Account, Account)) -> Written {
+        if new.version != old.version {
+            self.share(&Changed::updated(&old, &new)).await;
+        }
+        Written { user: new.view(), change: new.change }
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
-use contracts::{Event, Role, UserState};
+use contracts::{Role, UserState};
 use kernel::{Error, Instant, Kind as ErrorKind, Result, SessionId, UserId};
 use web::{ClientAddr, SESSION_LIFETIME, Session};
 
+use crate::changes::Changed;
 use crate::forms::Credentials;
 use crate::model::{Account, NewUser, SignUp, key};
 use crate::session::Kind;
@@ -206,19 +207,27 @@ impl Accounts {
             password_hash,
             role,
             created_at: clock.now(),
+            change: 0,
+            changed_at: clock.now(),
         };
         let (new, expires_at) = (&account, self.end_of(SESSION_LIFETIME));
         let created = self.0.db.write(|tx| async move {
-            if let Err(taken) = store::insert(&tx, new).await? {
-                return Ok(Err(taken));
-            }
+            let new = match store::insert(&tx, new).await? {
+                Ok(new) => new,
+                Err(taken) => return Ok(Err(taken)),
+            };
             if let Some((id, client)) = opening {
                 let (user, device) = (new.id, client.device.as_str());
                 store::open(&tx, &NewSession { id, user, kind: Kind::Session, device, expires_at }).await?;
             }
-            tx.emit(&Event::UserCreated(new.state())).await.map(Ok)
+            self.announce(&tx, &Changed::created(&new)).await?;
+            Ok(Ok(new))
         });
-        Ok(created.await?.map(|()| account))
+        let created = created.await?;
+        if let Ok(new) = &created {
+            self.share(&Changed::created(new)).await;
+        }
+        Ok(created)
     }
 
     fn signed_in(&self, account: &Account, id: SessionId, expires_at: Instant) -> Result<SignedIn> {

@@ -1,5 +1,9 @@
 //! All of this service's SQL.
 
+mod lookups;
+
+pub(crate) use lookups::look_up;
+
 use contracts::{Event, SessionState};
 use db::{Db, Param, Tx, from_row};
 use kernel::{Error, Instant, Result, SessionId, UserId};
@@ -8,20 +12,24 @@ use web::{Span, Web};
 use crate::model::{Account, User, key};
 use crate::session::{Kind, OwnSession};
 
+/// Whoever changes a user comes by here, after the user's own row and before anything that is unique: so changes are
+/// committed in the order of their numbers, and nobody waits in a circle.
+const COUNT: &str = "UPDATE changes SET latest = latest + 1 WHERE id = 1 RETURNING latest";
 const INSERT: &str = "INSERT INTO users
-    (id, version, email, email_key, username, username_key, password_hash, role, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING version";
+    (id, version, email, email_key, username, username_key, password_hash, role, created_at, change, changed_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING version";
 const BY_EMAIL: &str =
-    "SELECT id, version, email, username, password_hash, role, created_at FROM users WHERE email_key = $1";
+    "SELECT id, version, email, username, password_hash, role, created_at, change, changed_at
+    FROM users WHERE email_key = $1";
 /// The guard is for a good answer; the constraint is what decides, and whoever runs into it runs again.
 const UPDATE: &str = "UPDATE users SET version = $3, email = $4, email_key = $5, username = $6,
-        username_key = $7, password_hash = $8, role = $9
+        username_key = $7, password_hash = $8, role = $9, change = $10, changed_at = $11
     WHERE id = $1 AND version = $2 AND NOT EXISTS
         (SELECT 1 FROM users o WHERE o.id <> $1 AND (o.email_key = $5 OR o.username_key = $7))";
 const DELETE: &str = "DELETE FROM users WHERE id = $1 AND version = $2";
 /// Whoever else changes the user waits for this transaction, on any engine, and none of them comes between.
 const LOCK: &str = "UPDATE users SET version = version WHERE id = $1
-    RETURNING id, version, email, username, password_hash, role, created_at";
+    RETURNING id, version, email, username, password_hash, role, created_at, change, changed_at";
 const EMAIL_TAKEN: &str = "SELECT id FROM users WHERE email_key = $1 AND id <> $2";
 const USERNAME_TAKEN: &str = "SELECT id FROM users WHERE username_key = $1 AND id <> $2";
 
@@ -35,7 +43,8 @@ const BEGINNING_WITH: &str = "SELECT id, version, email, username, role, created
 const OPEN: &str = "INSERT INTO sessions (id, user_id, kind, device, created_at, last_used_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $5, $6)";
 const CURRENT: &str =
-    "SELECT u.id, u.version, u.email, u.username, u.password_hash, u.role, u.created_at, s.last_used_at
+    "SELECT u.id, u.version, u.email, u.username, u.password_hash, u.role, u.created_at, u.change, u.changed_at,
+        s.last_used_at
     FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.revoked_at IS NULL";
 const TOUCH: &str = "UPDATE sessions SET last_used_at = $2 WHERE id = $1 AND last_used_at <= $3";
 const OWN: &str = "SELECT id, kind, device, created_at, last_used_at, expires_at FROM sessions
@@ -56,7 +65,7 @@ const PRUNE: &str = "DELETE FROM sessions WHERE id IN
 /// Rows handled at once by what goes through many.
 pub(crate) const BATCH: i64 = 1_000;
 
-from_row!(Account { id, version, email, username, password_hash, role, created_at });
+from_row!(Account { id, version, email, username, password_hash, role, created_at, change, changed_at });
 
 from_row!(User { id, version, email, username, role, created_at });
 
@@ -83,7 +92,7 @@ struct Current {
 
 impl db::FromRow for Current {
     fn from_row(row: &db::Row<'_>) -> Result<Self> {
-        Ok(Self { account: Account::from_row(row)?, last_used_at: row.get(7)? })
+        Ok(Self { account: Account::from_row(row)?, last_used_at: row.get(9)? })
     }
 }
 
@@ -99,8 +108,15 @@ from_row!(Own { id, kind, device, created_at, last_used_at, expires_at });
 
 // ---- users
 
-/// Writes a new user, and what is unique about it decides.
-pub(crate) async fn insert(tx: &Tx, new: &Account) -> Result<std::result::Result<(), Taken>> {
+/// The number of this transaction's change, and when it is made.
+async fn counted(tx: &Tx, account: &Account) -> Result<Account> {
+    let (change,): (i64,) = tx.one(COUNT, &[]).await?;
+    Ok(Account { change, changed_at: tx.clock().now(), ..account.clone() })
+}
+
+/// Writes a new user, and what is unique about it decides. Answers it with its change's number.
+pub(crate) async fn insert(tx: &Tx, new: &Account) -> Result<std::result::Result<Account, Taken>> {
+    let new = counted(tx, new).await?;
     let (email_key, username_key) = (new.email_key(), new.username_key());
     let inserted: Option<(i64,)> = tx
         .optional(
@@ -115,20 +131,27 @@ pub(crate) async fn insert(tx: &Tx, new: &Account) -> Result<std::result::Result
                 &new.password_hash,
                 &new.role,
                 &new.created_at,
+                &new.change,
+                &new.changed_at,
             ],
         )
         .await?;
     if inserted.is_some() {
-        return Ok(Ok(()));
+        return Ok(Ok(new));
     }
     let email: Option<(UserId,)> = tx.optional(EMAIL_TAKEN, &[&email_key, &new.id]).await?;
     Ok(Err(if email.is_some() { Taken::Email } else { Taken::Username }))
 }
 
-/// Writes the next version of a user.
-pub(crate) async fn update(tx: &Tx, old: &Account, new: &Account) -> Result<std::result::Result<(), Taken>> {
+/// Writes the next version of a user, whose row is locked. Answers it with its change's number.
+pub(crate) async fn update(
+    tx: &Tx,
+    old: &Account,
+    new: &Account,
+) -> Result<std::result::Result<Account, Taken>> {
+    let new = counted(tx, new).await?;
     let (email_key, username_key) = (new.email_key(), new.username_key());
-    let row: [&dyn Param; 9] = [
+    let row: [&dyn Param; 11] = [
         &old.id,
         &old.version,
         &new.version,
@@ -138,9 +161,11 @@ pub(crate) async fn update(tx: &Tx, old: &Account, new: &Account) -> Result<std:
         &username_key,
         &new.password_hash,
         &new.role,
+        &new.change,
+        &new.changed_at,
     ];
     if tx.execute(UPDATE, &row).await? == 1 {
-        return Ok(Ok(()));
+        return Ok(Ok(new));
     }
     if tx.optional::<(UserId,)>(EMAIL_TAKEN, &[&email_key, &new.id]).await?.is_some() {
         return Ok(Err(Taken::Email));
@@ -151,9 +176,12 @@ pub(crate) async fn update(tx: &Tx, old: &Account, new: &Account) -> Result<std:
     Err(changed())
 }
 
-pub(crate) async fn delete(tx: &Tx, account: &Account) -> Result<()> {
+/// Deletes a user, whose row is locked. Answers the version that says so, with its change's number.
+pub(crate) async fn delete(tx: &Tx, account: &Account) -> Result<Account> {
+    let gone = Account { version: account.version + 1, ..counted(tx, account).await? };
     one(tx.execute(DELETE, &[&account.id, &account.version]).await?)?;
-    tx.execute(FORGET_DEVICES, &[&account.id]).await.map(drop)
+    tx.execute(FORGET_DEVICES, &[&account.id]).await?;
+    Ok(gone)
 }
 
 /// A compare-and-set that met another version: the transaction is run again.

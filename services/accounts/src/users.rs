@@ -137,7 +137,7 @@ async fn change_role(
     let after: Option<UserId> = text("after").parse().ok();
     let wanted = Wanted { q: text("q"), changed: None };
     let mut back = form_urlencoded::Serializer::new(String::new());
-    back.append_pair("changed", &changed.id.to_string());
+    back.append_pair("changed", &changed.user.id.to_string());
     if !wanted.search().is_empty() {
         back.append_pair("q", &wanted.search());
     }

@@ -66,7 +66,8 @@ async fn a_restart_forgets_no_revocation() {
     house.call("POST", "/api/users/signout", &out, Value::Null).await;
 
     let web = a_web(&house.clock);
-    let restarted = Accounts::new(house.db.clone(), web.clone(), &Limits::default());
+    let restarted =
+        Accounts::new(house.db.clone(), web.clone(), &Limits::default(), &cache::Memory::default());
     assert!(web.sessions().verify(&out).is_some());
     // Even before that, the row decides here.
     let session = web.sessions().verify(&out).unwrap();
@@ -85,7 +86,7 @@ async fn another_process_hears_of_a_revocation() {
     let web = a_web(&house.clock);
     let home = engines::Home::new().await;
     let db = a_database(&home, &house.clock).await;
-    let other = Accounts::new(db, web.clone(), &Limits::default());
+    let other = Accounts::new(db, web.clone(), &Limits::default(), &cache::Memory::default());
     house.call("POST", "/api/users/signout", &token, Value::Null).await;
     assert!(web.sessions().verify(&token).is_some());
     let recorded = house.db.outbox_waiting(100).await.unwrap();

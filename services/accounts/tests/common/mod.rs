@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, header};
+use cache::Memory;
 use contracts::{Event, Role};
 use db::{Db, Location};
 use engines::Home;
@@ -80,9 +81,16 @@ impl House {
         let clock = Clock::manual(Instant::from_millis(1_800_000_000_500));
         let web = a_web(&clock);
         let db = a_database(&home, &clock).await;
-        let accounts = Accounts::new(db.clone(), web.clone(), &limits);
+        let accounts = Accounts::new(db.clone(), web.clone(), &limits, &Memory::default());
         let app = web::stack(accounts.routes(), &web);
         Self { home, clock, web, db, accounts, app }
+    }
+
+    /// Another process on the same database, that hears nothing of this one.
+    pub fn replica(&self) -> Router {
+        let accounts =
+            Accounts::new(self.db.clone(), self.web.clone(), &Limits::default(), &Memory::default());
+        web::stack(accounts.routes(), &self.web)
     }
 
     /// A request with a bearer token, if it is not empty, and a JSON body, if it is not null.
@@ -106,7 +114,11 @@ impl House {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.app.clone().oneshot(request).await.unwrap();
+        Self::send_to(&self.app, request).await
+    }
+
+    pub async fn send_to(app: &Router, request: Request<Body>) -> Reply {
+        let response = app.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Reply {

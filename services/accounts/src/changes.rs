@@ -1,0 +1,120 @@
+//! What becomes known of a user's change: to other services by its event, and to whoever looks users up by the cache.
+
+use contracts::{Event, UserState};
+use db::Tx;
+use kernel::Result;
+
+use crate::Accounts;
+use crate::known::{Known, LookUp};
+use crate::model::Account;
+
+/// What a committed transaction made of a user.
+#[derive(Clone)]
+pub(crate) struct Changed {
+    old: Option<Account>,
+    new: Option<Account>,
+    /// The number of the change.
+    pub number: i64,
+}
+
+impl Changed {
+    /// Somebody is new.
+    pub(crate) fn created(new: &Account) -> Self {
+        Self { old: None, new: Some(new.clone()), number: new.change }
+    }
+
+    /// Somebody is different.
+    pub(crate) fn updated(old: &Account, new: &Account) -> Self {
+        Self { old: Some(old.clone()), new: Some(new.clone()), number: new.change }
+    }
+
+    /// Somebody is gone; `last` is the version that says so.
+    pub(crate) fn deleted(last: &Account) -> Self {
+        Self { old: Some(last.clone()), new: None, number: last.change }
+    }
+
+    fn event(&self) -> Option<Event> {
+        Some(match (&self.old, &self.new) {
+            (None, Some(new)) => Event::UserCreated(new.state()),
+            (Some(old), Some(new)) => {
+                let given_up = |before: &Option<String>, after: Option<String>, now: Option<String>| {
+                    before.clone().filter(|_| after != now)
+                };
+                let former_email = given_up(&old.email, old.email_key(), new.email_key());
+                let former_username = given_up(&old.username, old.username_key(), new.username_key());
+                Event::UserUpdated(UserState { former_email, former_username, ..new.state() })
+            }
+            (Some(last), None) => Event::UserDeleted(last.state()),
+            (None, None) => return None,
+        })
+    }
+
+    /// What is now found by what: the user by all that is theirs, nobody by what no longer is.
+    fn rows(&self) -> Vec<(LookUp, Option<Known>)> {
+        let mut rows: Vec<(LookUp, Option<Known>)> = Vec::new();
+        if let Some(new) = &self.new {
+            let known = Known::from(new);
+            rows.extend(LookUp::all(new).map(|key| (key, Some(known.clone()))));
+        }
+        for key in self.old.iter().flat_map(LookUp::all) {
+            if rows.iter().all(|(taken, _)| *taken != key) {
+                rows.push((key, None));
+            }
+        }
+        rows
+    }
+}
+
+impl Accounts {
+    /// Publishes a change; once it is durable, nobody who looks up here is told what was before.
+    pub(crate) async fn announce(&self, tx: &Tx, changed: &Changed) -> Result<()> {
+        if let Some(event) = changed.event() {
+            tx.emit(&event).await?;
+        }
+        let (users, changed) = (self.0.users.clone(), changed.clone());
+        tx.after_commit(move || {
+            for (key, known) in changed.rows() {
+                users.wrote_here(&key, known, changed.number);
+            }
+        });
+        Ok(())
+    }
+
+    /// Tells what processes remember together, before whoever made the change is answered. If this is left out, the
+    /// event does it.
+    pub(crate) async fn share(&self, changed: &Changed) {
+        self.0.users.wrote(&changed.rows(), changed.number).await;
+    }
+
+    /// Has whoever looks users up forget what was before an event, if it is of a user.
+    pub async fn heard(&self, event: &Event) {
+        if let Event::UserCreated(user) | Event::UserUpdated(user) | Event::UserDeleted(user) = event {
+            self.forget(user).await;
+        }
+    }
+
+    /// [`Accounts::heard`] in the background, one event after the other.
+    pub(crate) fn hear_soon(&self, events: Vec<Event>) {
+        let accounts = self.clone();
+        tokio::spawn(async move {
+            for event in &events {
+                accounts.heard(event).await;
+            }
+        });
+    }
+
+    /// Forgets what was before a change that another process may have made.
+    async fn forget(&self, user: &UserState) {
+        let email = |text: &String| LookUp::email(text);
+        let username = |text: &String| LookUp::username(text);
+        let keys = [
+            Some(LookUp::Id(user.id)),
+            user.email.as_ref().map(email),
+            user.username.as_ref().map(username),
+            user.former_email.as_ref().map(email),
+            user.former_username.as_ref().map(username),
+        ];
+        let keys: Vec<LookUp> = keys.into_iter().flatten().collect();
+        self.0.users.forget(&keys, user.change).await;
+    }
+}

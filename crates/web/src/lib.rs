@@ -71,7 +71,7 @@ pub use revocations::Revocations;
 pub use routes::Routes;
 pub use scale::top_of_scale;
 pub use searches::Searches;
-pub use session::{MaybeSession, Operator, PageOperator, PageSession, SESSION_LIFETIME, Session};
+pub use session::{ByCookie, MaybeSession, Operator, PageOperator, PageSession, SESSION_LIFETIME, Session};
 pub use sessions::Sessions;
 pub use stack::stack;
 pub use utoipa_axum::routes;

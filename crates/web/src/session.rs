@@ -12,6 +12,7 @@ use contracts::Role;
 use kernel::{Instant, SessionId, UserId};
 
 use crate::context::Context;
+use crate::cookies;
 use crate::failure::Failure;
 use crate::page::see_other;
 
@@ -63,6 +64,11 @@ pub struct PageSession(pub Session);
 #[derive(Debug, Clone)]
 pub struct PageOperator(pub Session);
 
+/// Whether the request says by a cookie, if at all, who is asking: then another session can take the place of theirs
+/// by `Set-Cookie`. Who comes with `Authorization: Bearer` keeps no cookies.
+#[derive(Debug, Clone, Copy)]
+pub struct ByCookie(pub bool);
+
 fn find(parts: &Parts) -> Result<Session, Failure> {
     let session = Context::of(&parts.extensions)?.session(&parts.headers);
     session.cloned().ok_or_else(|| Failure(kernel::Error::unauthorized()))
@@ -81,6 +87,14 @@ impl<S: Send + Sync> FromRequestParts<S> for MaybeSession {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         Ok(Self(find(parts).ok()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ByCookie {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(cookies::bearer(&parts.headers).is_none()))
     }
 }
 

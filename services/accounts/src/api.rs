@@ -76,7 +76,7 @@ fn with_cookie(cookie: HeaderValue, answer: impl IntoResponse) -> Response {
 
 /// Sign up
 ///
-/// Makes a user and signs them in.
+/// Makes a user and signs them in. The session that comes with the request ends.
 #[utoipa::path(
     post, path = "/api/users/signup", tag = "accounts", operation_id = "signUp", security(),
     request_body = SignUpBody,
@@ -96,7 +96,7 @@ async fn sign_up(State(accounts): State<Accounts>, client: Client, Json(fields):
 
 /// Sign in
 ///
-/// A new session each time. One answer, and the same time spent, whether or not the address is known.
+/// A new session each time; the one that comes with the request ends. One answer, and the same time spent, whether or not the address is known.
 #[utoipa::path(
     post, path = "/api/users/signin", tag = "accounts", operation_id = "signIn", security(),
     request_body = CredentialsBody,
@@ -274,12 +274,14 @@ fn gone(accounts: &Accounts, with_own: bool) -> Response {
 
 /// Change one's own account
 ///
-/// Another address or password takes the current password. A new password ends all other sessions.
+/// Another address or password takes the current password. A new password ends all other sessions, and replaces the
+/// cookie of the one that asks; a bearer token stays.
 #[utoipa::path(
     patch, path = "/api/account", tag = "accounts", operation_id = "changeAccount",
     security(("session" = [])), request_body = Option<AccountChangeBody>,
     responses(
-        (status = 200, description = "The user", body = User),
+        (status = 200, description = "The user", body = User,
+         headers(("Set-Cookie" = String, description = "The session that replaces the one that asked"))),
         (status = 400, description = "email: Email must be valid | username: Username must be between 1 and 64 characters | \
             newPassword: Password must be between 8 and 128 characters | currentPassword: Current password is wrong"),
         (status = 409, description = "email: Email in use | username: Username in use"),
@@ -293,7 +295,12 @@ async fn change_account(
     Json(fields): Json,
 ) -> Result<Response> {
     let written = accounts.change_account(&session, AccountChange::read(fields)?, &client).await?;
-    Ok(accounts.told(written.change, Answer::ok(&written.user).into_response()))
+    let answer = Answer::ok(&written.user);
+    let answer = match written.cookie {
+        Some(cookie) => with_cookie(cookie, answer),
+        None => answer.into_response(),
+    };
+    Ok(accounts.told(written.change, answer))
 }
 
 /// Change somebody's account

@@ -7,6 +7,13 @@ use web::Fields;
 use crate::model::{EMAIL, Email, PASSWORD, Password, SignUp, USERNAME, Username};
 use crate::profile::{AccountChange, UserChange};
 
+/// Where the password is asked for that somebody has.
+pub(crate) const CURRENT_PASSWORD: &str = "currentPassword";
+/// What is said of one that is not theirs.
+pub(crate) const WRONG_PASSWORD: &str = "Current password is wrong";
+/// [`CURRENT_PASSWORD`] in the form of a password.
+const OLD_PASSWORD: &str = "oldPassword";
+
 /// What to sign in with.
 pub struct Credentials {
     /// The address, as typed.
@@ -53,16 +60,34 @@ impl AccountChange {
     /// `Invalid` with one sentence per field.
     pub fn read(mut fields: Fields) -> Result<Self> {
         let (email, username) = (email(&mut fields), username(&mut fields));
-        let current = |fields: &mut Fields| {
-            fields.raw_text("currentPassword", "Current password is wrong", 1..=usize::MAX)
-        };
-        let current_password = if fields.has("currentPassword") { current(&mut fields) } else { None };
+        let current = |fields: &mut Fields| fields.raw_text(CURRENT_PASSWORD, WRONG_PASSWORD, 1..=usize::MAX);
+        let current_password = if fields.has(CURRENT_PASSWORD) { current(&mut fields) } else { None };
         let chosen = |fields: &mut Fields| fields.raw_text("newPassword", PASSWORD, 8..=128);
         let new_password = if fields.has("newPassword") { chosen(&mut fields) } else { None };
         fields.finish()?;
         let new_password = new_password.as_deref().and_then(Password::parse);
         Ok(Self { email, username, current_password, new_password })
     }
+}
+
+/// `{oldPassword, newPassword}`, as the form of a password has it, both required. Beside the form that asks for the
+/// current password for another reason it is called otherwise, for what is on one page has a name of its own.
+///
+/// # Errors
+/// `Invalid` with one sentence per field.
+pub(crate) fn read_password_change(mut fields: Fields) -> Result<AccountChange> {
+    let current = fields.raw_text(OLD_PASSWORD, WRONG_PASSWORD, 1..=usize::MAX);
+    let new = fields.raw_text("newPassword", PASSWORD, 8..=128);
+    fields.finish()?;
+    let new_password = new.as_deref().and_then(Password::parse);
+    Ok(AccountChange { current_password: current, new_password, ..AccountChange::default() })
+}
+
+/// What is wrong with the current password is said where [`read_password_change`] reads it.
+pub(crate) fn at_old_password(mut error: Error) -> Error {
+    let misplaced = error.errors.iter_mut().filter(|e| e.field.as_deref() == Some(CURRENT_PASSWORD));
+    misplaced.for_each(|e| e.field = Some(OLD_PASSWORD.into()));
+    error
 }
 
 impl UserChange {

@@ -3,6 +3,7 @@
 //! A session is a signed token that any service verifies alone, and a row here by which it can be
 //! revoked ([`sign`](Accounts::sign_in) in and out); a user is an aggregate whose every version is an event.
 
+mod account_page;
 mod api;
 mod bodies;
 mod changes;
@@ -16,6 +17,7 @@ pub mod model;
 mod pages;
 mod passwords;
 mod profile;
+mod rotation;
 mod seen;
 mod session;
 mod sign;
@@ -36,7 +38,7 @@ use crate::passwords::Passwords;
 
 pub use forms::Credentials;
 pub use model::{NewUser, SignUp, User};
-pub use profile::{AccountChange, UserChange};
+pub use profile::{AccountChange, Changed, UserChange};
 pub use session::{Kind, OwnSession};
 pub use sign::{Client, MAX_TOKEN_LIFETIME, SignedIn, TOKEN_LIFETIME};
 
@@ -144,5 +146,6 @@ impl Accounts {
 }
 
 fn routes() -> Routes<Accounts> {
-    api::routes().merge(lookup::routes()).merge(pages::routes()).merge(users::routes())
+    let pages = pages::routes().merge(account_page::routes()).merge(users::routes());
+    api::routes().merge(lookup::routes()).merge(pages)
 }

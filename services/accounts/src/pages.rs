@@ -139,7 +139,7 @@ fn welcome(signed_in: SignedIn, next: &str) -> Response {
 }
 
 /// The form again with the status of what went wrong, and when to come back if it says so.
-fn again<T: Template>(error: Error, form: impl FnOnce(&Error) -> T) -> Response {
+pub(crate) fn again<T: Template>(error: Error, form: impl FnOnce(&Error) -> T) -> Response {
     let page = form(&error);
     // Becoming a problem it is logged if it is ours.
     let problem = Problem::from(Failure(error));

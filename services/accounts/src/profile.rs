@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use contracts::Role;
 use db::Tx;
 use kernel::{Error, Kind as ErrorKind, Result, SessionId, UserId};
-use web::{Paging, Session};
+use web::{Paging, SESSION_LIFETIME, Session};
 
 use crate::changes::Changed;
+use crate::forms::{CURRENT_PASSWORD, WRONG_PASSWORD};
 use crate::model::{Account, Change, Email, Password, User, Username};
 use crate::session::OwnSession;
 use crate::{Accounts, Client, store};
@@ -39,13 +41,14 @@ pub struct UserChange {
     pub role: Option<Role>,
 }
 
-/// A user that was changed.
-#[derive(Debug, Clone)]
+/// A user that was changed. It cannot be printed, for its cookie is a key.
 pub struct Written {
     /// The user.
     pub user: User,
     /// The number of the change that made this version, of all changes of all users.
     pub change: i64,
+    /// For `Set-Cookie`, if the session that asked made way for another.
+    pub cookie: Option<HeaderValue>,
 }
 
 impl Accounts {
@@ -77,6 +80,11 @@ impl Accounts {
     /// `Unauthorized` if the session is no more; `NotFound` if `paging.after` is no id.
     pub async fn sessions(&self, session: &Session, paging: &Paging) -> Result<Vec<OwnSession>> {
         self.current(session).await?.ok_or_else(Error::unauthorized)?;
+        self.listed(session, paging).await
+    }
+
+    /// [`Accounts::sessions`] of somebody who is known to be there.
+    pub(crate) async fn listed(&self, session: &Session, paging: &Paging) -> Result<Vec<OwnSession>> {
         let after = paging.after.as_deref().map(str::parse).transpose().map_err(|_| Error::not_found())?;
         let mut own = store::own(&self.0.db, session.user, after, paging.descending, paging.limit).await?;
         for one in &mut own {
@@ -106,7 +114,8 @@ impl Accounts {
             .await
     }
 
-    /// Changes one's own account. A new password ends all other sessions.
+    /// Changes one's own account. A new password ends all other sessions, and the cookie of this one is replaced; one
+    /// that came as a bearer token stays, for its client keeps no cookies.
     ///
     /// # Errors
     /// `Invalid` `Current password is wrong`; `Conflict` `Email in use`, `Username in use`; `TooMany`
@@ -133,18 +142,21 @@ impl Accounts {
         };
         let (known, change) =
             (&known, &Change { email, username: wanted.username, role: None, password_hash });
+        let (id, expires_at) = (SessionId::new(self.0.web.clock()), self.end_of(SESSION_LIFETIME));
         let changed = self.0.db.write(|tx| async move {
             let now = store::lock(&tx, known.id).await?.ok_or_else(Error::unauthorized)?;
             if guarded && now.password_hash != known.password_hash {
                 return Err(wrong_password());
             }
             let saved = self.save(&tx, &now, change).await?;
-            if change.password_hash.is_some() {
-                store::revoke_all(&tx, &self.0.web, now.id, Some(session.id)).await?;
-            }
-            Ok(saved)
+            let renewed = change.password_hash.is_some()
+                && self.renew(&tx, client, session, &client.new_session(id, now.id, expires_at)).await?;
+            Ok((saved, renewed))
         });
-        Ok(self.written(changed.await?).await)
+        let ((old, new), renewed) = changed.await?;
+        let fresh = renewed.then(|| self.signed_in(&new, id, expires_at)).transpose()?;
+        let written = self.written((old, new)).await;
+        Ok(Written { cookie: fresh.map(|fresh| fresh.cookie), ..written })
     }
 
     /// Changes somebody's account, as an operator. Another role ends all their sessions.
@@ -197,10 +209,10 @@ impl Accounts {
         if new.version != old.version {
             self.share(&Changed::updated(&old, &new)).await;
         }
-        Written { user: new.view(), change: new.change }
+        Written { user: new.view(), change: new.change, cookie: None }
     }
 }
 
 fn wrong_password() -> Error {
-    Error::invalid("Current password is wrong").at("currentPassword")
+    Error::invalid(WRONG_PASSWORD).at(CURRENT_PASSWORD)
 }

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use contracts::{Role, UserState};
 use kernel::{Error, Instant, Kind as ErrorKind, Result, SessionId, UserId};
-use web::{ClientAddr, SESSION_LIFETIME, Session};
+use web::{ByCookie, ClientAddr, MaybeSession, SESSION_LIFETIME, Session};
 
 use crate::changes::Changed;
 use crate::forms::Credentials;
@@ -22,11 +22,16 @@ pub const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The longest life of an API token: ten years.
 pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(3653 * 24 * 3600);
 
-/// Who is calling, for the limits and for the list of one's own sessions. An extractor.
+/// Who is calling, for the limits, for the list of one's own sessions, and for what becomes of the session that they
+/// come with. An extractor.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) network: String,
     pub(crate) device: String,
+    /// What they come with, if it is good.
+    pub(crate) session: Option<Session>,
+    /// Whether they take another session from `Set-Cookie`.
+    pub(crate) by_cookie: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Client {
@@ -35,7 +40,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Infallible> {
         let network = ClientAddr::from_request_parts(parts, state).await?.network().to_string();
         let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-        Ok(Self { network, device: device::summary(&String::from_utf8_lossy(agent)) })
+        let device = device::summary(&String::from_utf8_lossy(agent));
+        let MaybeSession(session) = MaybeSession::from_request_parts(parts, state).await?;
+        let ByCookie(by_cookie) = ByCookie::from_request_parts(parts, state).await?;
+        Ok(Self { network, device, session, by_cookie })
+    }
+}
+
+impl Client {
+    /// A session of `user`, of the device that this is.
+    pub(crate) fn new_session(&self, id: SessionId, user: UserId, expires_at: Instant) -> NewSession<'_> {
+        NewSession { id, user, kind: Kind::Session, device: &self.device, expires_at }
     }
 }
 
@@ -59,7 +74,7 @@ impl Taken {
 }
 
 impl Accounts {
-    /// Makes a user and signs them in.
+    /// Makes a user and signs them in. The session that they came with ends.
     ///
     /// # Errors
     /// `Invalid` `Email in use`, `Username in use`; `TooMany`; `Unavailable` when too many wait.
@@ -91,7 +106,7 @@ impl Accounts {
         created.map(|account| account.state()).map_err(|taken| taken.error(ErrorKind::Conflict))
     }
 
-    /// Signs somebody in: a new session each time.
+    /// Signs somebody in: a new session each time. The one that they came with ends.
     ///
     /// # Errors
     /// `Invalid` `Invalid credentials`, whatever is wrong; `TooMany`, even if all is right; `Unavailable`
@@ -113,8 +128,7 @@ impl Accounts {
             // What changed while the password was hashed counts: the password, the role, or that they are gone.
             let account = store::lock(&tx, account.id).await?.filter(|now| now.password_hash == *hash);
             if let Some(account) = &account {
-                let (user, device) = (account.id, client.device.as_str());
-                store::open(&tx, &NewSession { id, user, kind: Kind::Session, device, expires_at }).await?;
+                self.open_for(&tx, client, &client.new_session(id, account.id, expires_at)).await?;
             }
             Ok(account)
         });
@@ -217,8 +231,7 @@ impl Accounts {
                 Err(taken) => return Ok(Err(taken)),
             };
             if let Some((id, client)) = opening {
-                let (user, device) = (new.id, client.device.as_str());
-                store::open(&tx, &NewSession { id, user, kind: Kind::Session, device, expires_at }).await?;
+                self.open_for(&tx, client, &client.new_session(id, new.id, expires_at)).await?;
             }
             self.announce(&tx, &Changed::created(&new)).await?;
             Ok(Ok(new))
@@ -230,7 +243,12 @@ impl Accounts {
         Ok(created)
     }
 
-    fn signed_in(&self, account: &Account, id: SessionId, expires_at: Instant) -> Result<SignedIn> {
+    pub(crate) fn signed_in(
+        &self,
+        account: &Account,
+        id: SessionId,
+        expires_at: Instant,
+    ) -> Result<SignedIn> {
         let session = Session { id, user: account.id, role: account.role, expires_at };
         let token = self.0.web.sessions().issue(&session)?;
         let cookie = self.0.web.sessions().cookie(&token, expires_at);
@@ -238,7 +256,7 @@ impl Accounts {
     }
 
     /// The end of something that begins now, in whole seconds, as tokens have it.
-    fn end_of(&self, lifetime: Duration) -> Instant {
+    pub(crate) fn end_of(&self, lifetime: Duration) -> Instant {
         let end = self.0.web.clock().now() + lifetime;
         Instant::from_millis(end.as_seconds() * 1000)
     }

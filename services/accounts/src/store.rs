@@ -1,4 +1,6 @@
-//! All of this service's SQL.
+//! All of this service's SQL, with `sessions.rs`.
+
+pub(crate) mod sessions;
 
 mod lookups;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use contracts::Role;
 use kernel::{Clock, Instant};
 use marquee::Service;
+use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{App, Client};
 
@@ -122,6 +123,42 @@ async fn forms(gallery: &mut Gallery<'_>, house: &House, ticket: &str) {
     gallery.examine("refused", &["/orders"]).await;
 }
 
+/// One's own account, signed in on several devices, and its forms when they are not right.
+async fn account(gallery: &mut Gallery<'_>, house: &House) {
+    let accounts = house.app.running.house.accounts().unwrap();
+    accounts.create_token("buyer@example.com", None).await.unwrap();
+    for system in
+        ["iPhone; CPU iPhone OS 18_6 like Mac OS X) Safari/604.1", "X11; Linux x86_64) Firefox/140.0"]
+    {
+        let nobody = house.app.client();
+        let request = nobody.request(Method::POST, "/api/users/signin");
+        let request = request.header("user-agent", format!("Mozilla/5.0 ({system}"));
+        let body = json!({"email": "buyer@example.com", "password": PASSWORD});
+        nobody.try_send(request.json(&body)).await.unwrap().expect(200);
+    }
+    let browser = gallery.browser;
+    gallery.become_person(&house.buyer).await;
+    gallery.visit("account-older", "/account?limit=2").await;
+    gallery.visit("account", "/account").await;
+    browser.find(".confirm summary").await.click().await.unwrap();
+    gallery.examine("account-everywhere", &[]).await;
+    browser.fill("email", "elsewhere@example.com").await;
+    browser.submit("/account/profile").await;
+    browser.shows("/account/profile", "Current password is wrong").await;
+    gallery.examine("account-profile-again", &["/account/profile"]).await;
+    browser.fill("username", "The Orchestrion").await;
+    browser.fill("currentPassword", PASSWORD).await;
+    browser.fill("email", "buyer@example.com").await;
+    browser.submit("/account/profile").await;
+    browser.shows("/account", "Saved.").await;
+    gallery.examine("account-saved", &[]).await;
+    browser.fill("oldPassword", "another password").await;
+    browser.fill("newPassword", "yet another password").await;
+    browser.submit("/account/password").await;
+    browser.shows("/account/password", "Current password is wrong").await;
+    gallery.examine("account-password-again", &["/account/password"]).await;
+}
+
 /// An order in each stage, and what the door sees of it.
 async fn orders(gallery: &mut Gallery<'_>, house: &House, ticket: &str, long: &str, expired: &str) {
     let held = house.hold(ticket, 2).await;
@@ -218,6 +255,7 @@ async fn every_page_is_fit_for_everybody() {
     gallery.visit("ticket-nobody", &format!("/tickets/{many}")).await;
     gallery.visit_refused("not-found", "/nothing").await;
     forms(&mut gallery, &house, &many).await;
+    account(&mut gallery, &house).await;
     orders(&mut gallery, &house, &many, &long, &expired).await;
 
     gallery.become_person(&house.fresh).await;

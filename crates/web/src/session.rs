@@ -149,6 +149,10 @@ mod tests {
     fn app(web: &crate::Web) -> Router {
         let router = Router::new()
             .route(
+                "/carried",
+                on_get(|ByCookie(is): ByCookie| async move { if is { "cookie" } else { "bearer" } }),
+            )
+            .route(
                 "/any",
                 on_get(|MaybeSession(s): MaybeSession| async move { if s.is_some() { "in" } else { "out" } }),
             )
@@ -188,6 +192,21 @@ mod tests {
         }
         let forged = status_and_body(app(&web), get("/any", &[("cookie", "session=forged")])).await;
         assert_eq!(forged, (StatusCode::OK, "out".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn who_comes_with_a_bearer_token_keeps_no_cookies() {
+        let (web, _) = web();
+        for (headers, carried) in [
+            (&[][..], "cookie"),
+            (&[("cookie", "session=a")], "cookie"),
+            (&[("authorization", "Basic b"), ("cookie", "session=a")], "cookie"),
+            (&[("authorization", "Bearer b")], "bearer"),
+            (&[("authorization", "Bearer b"), ("cookie", "session=a")], "bearer"),
+        ] {
+            let (_, body) = status_and_body(app(&web), get("/carried", headers)).await;
+            assert_eq!(body, carried, "{headers:?}");
+        }
     }
 
     #[tokio::test]

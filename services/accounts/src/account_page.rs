@@ -190,9 +190,11 @@ impl Accounts {
         let more = own.len() > limit;
         own.truncate(limit);
         let older = own.last().filter(|_| more).map(|last| older(last.id, limit));
+        let email = user.email.clone().unwrap_or_default();
+        let password = FormView::default().with("account", email.as_str());
         let profile = FormView::default()
             .with("username", user.username.clone().unwrap_or_default())
-            .with("email", user.email.clone().unwrap_or_default());
+            .with("email", email);
         let overview = Overview {
             joined: user.created_at.into(),
             user,
@@ -204,7 +206,7 @@ impl Accounts {
         AccountPage {
             overview: Some(overview),
             profile: Some(profile),
-            password: Some(FormView::default()),
+            password: Some(password),
             ..self.blank_page(session)
         }
     }
@@ -276,7 +278,7 @@ mod tests {
         AccountPage {
             overview: Some(overview),
             profile: Some(profile),
-            password: Some(FormView::default()),
+            password: Some(FormView::default().with("account", HOSTILE)),
             ..blank()
         }
         .render()

@@ -48,7 +48,7 @@ where
     /// An empty one; what is in `redis` of an earlier run counts.
     pub fn new(policy: Policy, redis: Option<Redis>) -> Self {
         Self(Arc::new(Inner {
-            lives: Lives::new(&policy),
+            lives: Lives::new(&policy, redis.is_some()),
             local: Local::new(policy.entries, policy.bound, policy.guard),
             redis,
             leases: AtomicU64::new(0),

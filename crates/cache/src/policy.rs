@@ -14,8 +14,8 @@ pub struct Policy {
     pub name: &'static str,
     /// Entries in this process; beyond that those go that are seldom asked for. 0 remembers none here.
     pub entries: u64,
-    /// No answer is older than this, counted from the begin of its read. More than a second, for that may pass between
-    /// the right to fill and the fill.
+    /// No answer is older than this, counted from the begin of its read. With Redis more than a second, for that may pass
+    /// between the right to fill and the fill.
     pub bound: Duration,
     /// That a row is absent is remembered for this long at most.
     pub absent: Duration,
@@ -50,8 +50,9 @@ pub(crate) struct Lives {
 }
 
 impl Lives {
-    pub(crate) fn new(policy: &Policy) -> Self {
-        let present = policy.bound.saturating_sub(LEASE);
+    /// Where the right to fill is given out elsewhere, as much may pass between asking for it and the fill.
+    pub(crate) fn new(policy: &Policy, shared: bool) -> Self {
+        let present = if shared { policy.bound.saturating_sub(LEASE) } else { policy.bound };
         Self { present, absent: policy.absent.min(present), random: RandomState::new() }
     }
 
@@ -71,7 +72,7 @@ mod tests {
     #[test]
     fn lives_differ_and_none_is_longer_than_promised() {
         let policy = Policy::new("things", Duration::from_secs(10));
-        let lives = Lives::new(&policy);
+        let lives = Lives::new(&policy, true);
         let all: Vec<Duration> = (0..1_000).map(|key| lives.of(&key, false)).collect();
         let (least, most) = (all.iter().min().unwrap(), all.iter().max().unwrap());
         assert!(

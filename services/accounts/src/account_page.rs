@@ -119,7 +119,7 @@ async fn change_profile(
         accounts.change_account(&session, change, &client).await
     };
     match changing.await {
-        Ok(_) => see_other("/account?done=profile"),
+        Ok(written) => accounts.told(written.change, see_other("/account?done=profile")),
         Err(error) => again(error, |error| AccountPage {
             profile: Some(FormView::failed(typed, error)),
             ..accounts.blank_page(&session)
@@ -139,9 +139,9 @@ async fn change_password(
         accounts.change_account(&session, change, &client).await
     };
     match changing.await {
-        Ok(changed) => {
-            let cookie = changed.cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);
-            (cookie, see_other("/account?done=password")).into_response()
+        Ok(written) => {
+            let cookie = written.cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);
+            accounts.told(written.change, (cookie, see_other("/account?done=password")).into_response())
         }
         Err(error) => again(at_old_password(error), |error| AccountPage {
             password: Some(FormView::failed(typed, error)),

@@ -38,7 +38,7 @@ use crate::passwords::Passwords;
 
 pub use forms::Credentials;
 pub use model::{NewUser, SignUp, User};
-pub use profile::{AccountChange, Changed, UserChange};
+pub use profile::{AccountChange, UserChange, Written};
 pub use session::{Kind, OwnSession};
 pub use sign::{Client, MAX_TOKEN_LIFETIME, SignedIn, TOKEN_LIFETIME};
 

@@ -77,7 +77,7 @@ async fn sign_up(
 ) -> Response {
     let typed = fields.typed();
     let entering = async { accounts.sign_up(SignUp::read(fields)?, &client).await };
-    entered(session, typed, entering, |next, values| accounts.sign_up_page(next, values)).await
+    entered(&accounts, session, typed, entering, |next, values| accounts.sign_up_page(next, values)).await
 }
 
 async fn sign_in(
@@ -88,7 +88,7 @@ async fn sign_in(
 ) -> Response {
     let typed = fields.typed();
     let entering = async { accounts.sign_in(Credentials::read(fields)?, &client).await };
-    entered(session, typed, entering, |next, values| accounts.sign_in_page(next, values)).await
+    entered(&accounts, session, typed, entering, |next, values| accounts.sign_in_page(next, values)).await
 }
 
 /// A form for whoever is not signed in.
@@ -101,6 +101,7 @@ fn shown<T: Template>(session: Option<Session>, form: impl FnOnce() -> T) -> Res
 
 /// What became of a form: in, and on to where somebody wanted to go, or the form again.
 async fn entered<T: Template>(
+    accounts: &Accounts,
     session: Option<Session>,
     typed: HashMap<String, String>,
     entering: impl Future<Output = kernel::Result<SignedIn>>,
@@ -111,7 +112,7 @@ async fn entered<T: Template>(
     }
     let next = safe_next(typed.get("next").map(String::as_str)).to_owned();
     match entering.await {
-        Ok(signed_in) => welcome(signed_in, &next),
+        Ok(signed_in) => accounts.told(signed_in.user.change, welcome(signed_in, &next)),
         Err(error) => again(error, |error| form(next, FormView::failed(typed, error))),
     }
 }

@@ -144,7 +144,7 @@ async fn change_role(
     if let Some(after) = after {
         back.append_pair("after", &after.to_string());
     }
-    Ok(see_other(&format!("/house/users?{}", back.finish())))
+    Ok(accounts.told(changed.change, see_other(&format!("/house/users?{}", back.finish()))))
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub(crate) struct Flags {
     #[command(flatten)]
     counting: Counting,
     #[command(flatten)]
+    listing: Listing,
+    #[command(flatten)]
     bus: BusFlags,
     #[command(flatten)]
     cache: CacheFlags,
@@ -178,6 +180,14 @@ struct Counting {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Users")]
+struct Listing {
+    /// Let anybody read and change the directory /user, without a session: for trying it with curl
+    #[arg(long, env = "OPEN_DIRECTORY", global = true, hide_short_help = true)]
+    open_directory: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Many processes")]
 struct BusFlags {
     /// The bus between processes, e.g. nats://host:4222; without it events stay in this one
@@ -248,7 +258,7 @@ impl Flags {
     /// # Errors
     /// `Invalid` for a secret's file that cannot be read.
     pub(crate) fn settings(self) -> Result<Settings> {
-        let Self { keeping, serving, tls, sale, counting, bus, cache, limits, watching: _ } = self;
+        let Self { keeping, serving, tls, sale, counting, listing, bus, cache, limits, watching: _ } = self;
         Ok(Settings {
             services: Service::ALL.to_vec(),
             data: keeping.data.clone(),
@@ -270,11 +280,14 @@ impl Flags {
             payments_url: sale.payments_url,
             demo: sale.demo,
             counters: counters::Settings { open: counting.open_counters },
-            limits: accounts::Limits {
-                failures_per_account: limits.signin_limit_account,
-                failures_per_address: limits.signin_limit_address,
-                sign_ups_per_address: limits.signup_limit_address,
-                ..accounts::Limits::default()
+            accounts: accounts::Settings {
+                limits: accounts::Limits {
+                    failures_per_account: limits.signin_limit_account,
+                    failures_per_address: limits.signin_limit_address,
+                    sign_ups_per_address: limits.signup_limit_address,
+                    ..accounts::Limits::default()
+                },
+                open_directory: listing.open_directory,
             },
             ..Settings::new(PathBuf::new())
         })

@@ -119,7 +119,7 @@ impl House {
         let (own, web) = (db.clone(), self.web.clone());
         match service {
             Service::Accounts => {
-                self.accounts = Some(Accounts::new(own, web, &settings.limits, &self.memory))
+                self.accounts = Some(Accounts::new(own, web, &settings.accounts, &self.memory))
             }
             Service::Tickets => {
                 let orders::Settings { hold, max_per_order, .. } = settings.orders;

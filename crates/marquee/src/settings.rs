@@ -38,8 +38,8 @@ pub struct Settings {
     pub orders: orders::Settings,
     /// Who may count.
     pub counters: counters::Settings,
-    /// Sign-ins and sign-ups.
-    pub limits: accounts::Limits,
+    /// Sign-ins and sign-ups, and whose the directory is.
+    pub accounts: accounts::Settings,
     /// ISO 4217, lower case.
     pub currency: String,
     /// Who moves the money: `test:`, or the URL of Stripe, whose secrets are in the environment.
@@ -73,7 +73,7 @@ impl Settings {
             listen: ([127, 0, 0, 1], 0).into(),
             orders: orders::Settings::default(),
             counters: counters::Settings::default(),
-            limits: accounts::Limits::default(),
+            accounts: accounts::Settings::default(),
             currency: "usd".into(),
             payments_url: gateway::TEST.into(),
             public_url: None,

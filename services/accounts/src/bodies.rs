@@ -23,6 +23,19 @@ pub(crate) struct SignUpBody {
     username: Option<String>,
 }
 
+/// Who is to be in the directory.
+#[derive(ToSchema)]
+pub(crate) struct DirectoryBody {
+    /// Unique without regard to case.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        example = "Ada"
+    )]
+    username: String,
+}
+
 /// What to sign in with.
 #[derive(ToSchema)]
 pub(crate) struct CredentialsBody {

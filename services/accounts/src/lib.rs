@@ -8,6 +8,7 @@ mod api;
 mod bodies;
 mod changes;
 mod device;
+mod directory;
 mod events;
 mod forms;
 mod jobs;
@@ -22,6 +23,7 @@ mod seen;
 mod session;
 mod sign;
 mod store;
+mod user;
 mod users;
 
 use std::sync::Arc;
@@ -76,6 +78,15 @@ impl Default for Limits {
     }
 }
 
+/// What an installation may choose.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Sign-ins and sign-ups.
+    pub limits: Limits,
+    /// Whether the directory `/user` is anybody's, as seed 0's brief has it.
+    pub open_directory: bool,
+}
+
 /// The service. Clones share it.
 #[derive(Clone)]
 pub struct Accounts(Arc<Inner>);
@@ -88,11 +99,13 @@ struct Inner {
     account_failures: Limiter,
     address_failures: Limiter,
     sign_ups: Limiter,
+    open_directory: bool,
 }
 
 impl Accounts {
     /// The service on its database, which is open and migrated. Users that were looked up are kept in `memory`.
-    pub fn new(db: Db, web: Web, limits: &Limits, memory: &Memory) -> Self {
+    pub fn new(db: Db, web: Web, settings: &Settings, memory: &Memory) -> Self {
+        let Settings { limits, open_directory } = settings;
         let limiter = |limit, per| Limiter::new(limit, per, web.clock().clone());
         Self(Arc::new(Inner {
             users: memory.cache("users"),
@@ -100,6 +113,7 @@ impl Accounts {
             account_failures: limiter(limits.failures_per_account, limits.sign_in_window),
             address_failures: limiter(limits.failures_per_address, limits.sign_in_window),
             sign_ups: limiter(limits.sign_ups_per_address, limits.sign_up_window),
+            open_directory: *open_directory,
             db,
             web,
         }))
@@ -146,6 +160,6 @@ impl Accounts {
 }
 
 fn routes() -> Routes<Accounts> {
-    let pages = pages::routes().merge(account_page::routes()).merge(users::routes());
-    api::routes().merge(lookup::routes()).merge(pages)
+    let pages = pages::routes().merge(account_page::routes()).merge(users::routes()).merge(user::routes());
+    api::routes().merge(lookup::routes()).merge(directory::routes()).merge(pages)
 }

@@ -114,6 +114,19 @@ impl Accounts {
             .await
     }
 
+    /// Ends all of somebody's sessions and tokens, as an operator.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn sign_out_everywhere(&self, id: UserId) -> Result<()> {
+        let ended = self.0.db.write(|tx| async move {
+            // Whoever is signing in as them waits, and is not missed.
+            store::lock(&tx, id).await?.ok_or_else(Error::not_found)?;
+            store::revoke_all(&tx, &self.0.web, id, None).await
+        });
+        ended.await
+    }
+
     /// Changes one's own account. A new password ends all other sessions, and the cookie of this one is replaced; one
     /// that came as a bearer token stays, for its client keeps no cookies.
     ///
@@ -173,13 +186,28 @@ impl Accounts {
         Ok(self.written(changed.await?).await)
     }
 
-    /// Deletes a user and ends all their sessions. Answers the number of this change.
+    /// Deletes a user and ends all their sessions. Tickets and orders hear of it, and do what is theirs to do. Answers the
+    /// number of this change.
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn delete_user(&self, id: UserId) -> Result<i64> {
+        self.delete_user_if(id, |_| Ok(())).await
+    }
+
+    /// [`Accounts::delete_user`], unless `may` says no to the user as they are at that moment.
+    ///
+    /// # Errors
+    /// `NotFound`; those of `may`.
+    pub(crate) async fn delete_user_if(
+        &self,
+        id: UserId,
+        may: impl Fn(&Account) -> Result<()> + Sync,
+    ) -> Result<i64> {
+        let may = &may;
         let deleted = self.0.db.write(|tx| async move {
             let account = store::lock(&tx, id).await?.ok_or_else(Error::not_found)?;
+            may(&account)?;
             let deleted = Changed::deleted(&store::delete(&tx, &account).await?);
             store::revoke_all(&tx, &self.0.web, id, None).await?;
             self.announce(&tx, &deleted).await?;

@@ -195,7 +195,7 @@ impl Accounts {
         Ok(right)
     }
 
-    fn count_sign_up(&self, client: &Client) -> Result<()> {
+    pub(crate) fn count_sign_up(&self, client: &Client) -> Result<()> {
         self.0.sign_ups.check(&client.network)?;
         self.0.sign_ups.hit(&client.network);
         Ok(())

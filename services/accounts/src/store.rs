@@ -2,6 +2,7 @@
 
 pub(crate) mod sessions;
 
+pub(crate) mod directory;
 mod lookups;
 
 pub(crate) use lookups::look_up;

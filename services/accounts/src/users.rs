@@ -11,6 +11,7 @@ use serde::Deserialize;
 use web::{Form, Moment, Page, PageOperator, Paging, PathId, Routes, Session, Span, see_other};
 
 use crate::model::User;
+use crate::user::{address as page_of, known_by, not_oneself};
 use crate::{Accounts, UserChange, store};
 
 /// The longest text that is searched for: that of an address.
@@ -49,11 +50,10 @@ struct Row {
 
 impl Row {
     fn new(user: User, session: &Session) -> Self {
-        let username = user.username.unwrap_or_default();
         Self {
             id: user.id.to_string(),
-            name: user.email.unwrap_or_else(|| username.clone()),
-            username,
+            name: known_by(&user),
+            username: user.username.unwrap_or_default(),
             operator: user.role == Role::Operator,
             own: user.id == session.user,
             joined: user.created_at.into(),
@@ -69,6 +69,8 @@ struct Wanted {
     q: String,
     /// Whose role was changed.
     changed: Option<String>,
+    /// Who was deleted.
+    deleted: Option<String>,
 }
 
 impl Wanted {
@@ -95,7 +97,11 @@ async fn show(
     found.truncate(limit);
     let older = found.last().filter(|_| more).map(|last| address(&search, Some(&last.id.to_string()), limit));
     let rows: Vec<Row> = found.into_iter().map(|user| Row::new(user, &session)).collect();
-    let done = wanted.changed.and_then(|id| told(rows.iter().find(|row| row.id == id)?));
+    let changed = wanted.changed.and_then(|id| told(rows.iter().find(|row| row.id == id)?));
+    let done = match changed {
+        Some(changed) => Some(changed),
+        None => accounts.told_deleted(wanted.deleted).await?,
+    };
     let page = Page::new(&accounts.0.web, Some(&session), "Users", "/house/users");
     let after = paging.after.unwrap_or_default();
     Ok(web::html(&UsersPage { page, search, after, rows, done, older }))
@@ -105,6 +111,17 @@ async fn show(
 fn told(row: &Row) -> Option<String> {
     let role = if row.operator { "an operator" } else { "a user" };
     Some(format!("{} is {role} now, and has to sign in again.", row.name))
+}
+
+impl Accounts {
+    /// That somebody was deleted, if they are not there.
+    async fn told_deleted(&self, id: Option<String>) -> kernel::Result<Option<String>> {
+        let Some(id) = id.and_then(|id| id.parse::<UserId>().ok()) else { return Ok(None) };
+        let gone = self.find(id).await?.is_none();
+        Ok(gone.then(|| {
+            "The user is deleted. What they have for sale is withdrawn, and what they had not paid is let go.".into()
+        }))
+    }
 }
 
 /// The address of a part of the list.
@@ -128,14 +145,14 @@ async fn change_role(
     let typed = fields.typed();
     let role =
         UserChange::read(fields)?.role.ok_or_else(|| Error::invalid("Role must be given").at("role"))?;
-    // Whoever could would leave a house that nobody runs.
-    if id == session.user {
-        Err(Error::invalid("You cannot change your own role: another operator can"))?;
-    }
+    not_oneself(&session, id, "You cannot change your own role: another operator can")?;
     let changed = accounts.change_user(id, UserChange { role: Some(role), ..UserChange::default() }).await?;
     let text = |name: &str| typed.get(name).cloned().unwrap_or_default();
+    if text("from") == "user" {
+        return Ok(see_other(&page_of(id, "role")));
+    }
     let after: Option<UserId> = text("after").parse().ok();
-    let wanted = Wanted { q: text("q"), changed: None };
+    let wanted = Wanted { q: text("q"), ..Wanted::default() };
     let mut back = form_urlencoded::Serializer::new(String::new());
     back.append_pair("changed", &changed.user.id.to_string());
     if !wanted.search().is_empty() {
@@ -202,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_search_is_one_line_of_bounded_length() {
-        let wanted = Wanted { q: format!(" a\0\n{}", "b".repeat(1000)), changed: None };
+        let wanted = Wanted { q: format!(" a\0\n{}", "b".repeat(1000)), ..Wanted::default() };
         assert_eq!(wanted.search(), format!("a{}", "b".repeat(253)));
         assert_eq!(address("", None, 50), "/house/users?");
     }

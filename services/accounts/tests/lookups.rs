@@ -217,7 +217,7 @@ async fn an_event_tells_the_other_processes() {
     let other = accounts::Accounts::new(
         house.db.clone(),
         house.web.clone(),
-        &accounts::Limits::default(),
+        &accounts::Settings::default(),
         &cache::Memory::default(),
     );
     let replica = web::stack(other.routes(), &house.web);

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use accounts::{Accounts, Limits, MAX_TOKEN_LIFETIME, NewUser, TOKEN_LIFETIME};
+use accounts::{Accounts, MAX_TOKEN_LIFETIME, NewUser, Settings, TOKEN_LIFETIME};
 use axum::body::Body;
 use axum::http::{Request, header};
 use common::{House, a_database, a_web};
@@ -66,8 +66,8 @@ async fn a_restart_forgets_no_revocation() {
     house.call("POST", "/api/users/signout", &out, Value::Null).await;
 
     let web = a_web(&house.clock);
-    let restarted =
-        Accounts::new(house.db.clone(), web.clone(), &Limits::default(), &cache::Memory::default());
+    let memory = cache::Memory::default();
+    let restarted = Accounts::new(house.db.clone(), web.clone(), &Settings::default(), &memory);
     assert!(web.sessions().verify(&out).is_some());
     // Even before that, the row decides here.
     let session = web.sessions().verify(&out).unwrap();
@@ -86,7 +86,7 @@ async fn another_process_hears_of_a_revocation() {
     let web = a_web(&house.clock);
     let home = engines::Home::new().await;
     let db = a_database(&home, &house.clock).await;
-    let other = Accounts::new(db, web.clone(), &Limits::default(), &cache::Memory::default());
+    let other = Accounts::new(db, web.clone(), &Settings::default(), &cache::Memory::default());
     house.call("POST", "/api/users/signout", &token, Value::Null).await;
     assert!(web.sessions().verify(&token).is_some());
     let recorded = house.db.outbox_waiting(100).await.unwrap();

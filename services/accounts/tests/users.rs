@@ -10,7 +10,7 @@ use serde_json::json;
 fn listed(reply: &Reply) -> Vec<&str> {
     assert_eq!(reply.status, 200, "{}", reply.text);
     let rows = reply.text.split("scope=\"row\">").skip(1);
-    rows.map(|row| row.split("</th>").next().unwrap()).collect()
+    rows.map(|row| row.split("</a>").next().unwrap().split('>').nth(1).unwrap()).collect()
 }
 
 /// Where "Older users" leads.
@@ -122,4 +122,79 @@ async fn a_role_is_given_and_taken_and_nobody_changes_their_own() {
     assert!(!house.is_signed_in(&promoted).await);
     let versions: Vec<i64> = house.user_events(&id).await.iter().map(|event| event.1).collect();
     assert_eq!(versions, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn an_operator_sees_one_user_and_where_they_are_signed_in() {
+    let house = House::new().await;
+    let (id, token) = house.sign_up("ann@example.com").await;
+    let operator = house.operator().await;
+    house.accounts.create_token("ann@example.com", None).await.unwrap();
+    let path = format!("/house/users/{id}");
+    let next = format!("/signin?next=%2Fhouse%2Fusers%2F{id}");
+    assert_eq!(goes_to(&house.page(&path, "").await), (303, next.as_str()));
+    assert_eq!(house.page(&path, &token).await.status, 401);
+    let list = house.page("/house/users", &operator).await;
+    assert!(list.text.contains(&format!("href=\"{path}\"")), "{}", list.text);
+    let page = house.page(&path, &operator).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    for part in [id.as_str(), "ann@example.com", "API token", "Unknown device", "Delete this user"] {
+        assert!(page.text.contains(part), "no {part}: {}", page.text);
+    }
+    let sessions = house.get("/api/account/sessions", &token).await.json();
+    for session in sessions.as_array().unwrap() {
+        assert!(
+            !page.text.contains(session["id"].as_str().unwrap()),
+            "the ids of sessions are their owner's"
+        );
+    }
+    assert!(!page.text.contains("argon2"));
+    for unknown in ["x", "01980000-0000-7000-8000-000000000000"] {
+        assert_eq!(house.page(&format!("/house/users/{unknown}"), &operator).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn an_operator_signs_somebody_out_everywhere() {
+    let house = House::new().await;
+    let (id, token) = house.sign_up("ann@example.com").await;
+    let operator = house.operator().await;
+    let path = format!("/house/users/{id}/signout");
+    assert_eq!(house.submit(&path, &token, "").await.status, 401);
+    let there = format!("/house/users/{id}?done=signed-out");
+    assert_eq!(goes_to(&house.submit(&path, &operator, "").await), (303, there.as_str()));
+    assert!(!house.is_signed_in(&token).await);
+    let page = house.page(&there, &operator).await;
+    assert!(page.text.contains("signed out everywhere") && page.text.contains("not signed in anywhere"));
+    assert_eq!(house.user_events(&id).await, [("user:created", 0)], "they are as they were");
+    assert_eq!(house.sign_in("ann@example.com", "password").await.status, 200);
+    let back = format!("/house/users/{id}?done=role");
+    let reply = house.submit(&format!("/house/users/{id}/role"), &operator, "role=operator&from=user").await;
+    assert_eq!(goes_to(&reply), (303, back.as_str()));
+}
+
+#[tokio::test]
+async fn an_operator_deletes_somebody_and_never_themselves() {
+    let house = House::new().await;
+    let (id, token) = house.sign_up("ann@example.com").await;
+    let operator = house.operator().await;
+    let own = house.get("/api/sessions", &operator).await.json()["userId"].as_str().unwrap().to_owned();
+    for act in ["delete", "signout"] {
+        let reply = house.submit(&format!("/house/users/{own}/{act}"), &operator, "").await;
+        assert!(reply.status == 400 && reply.text.contains("You cannot"), "{}", reply.text);
+        assert_eq!(house.submit(&format!("/house/users/x/{act}"), &operator, "").await.status, 404);
+    }
+    assert!(house.is_signed_in(&operator).await);
+    let path = format!("/house/users/{id}/delete");
+    assert_eq!(house.submit(&path, &token, "").await.status, 401);
+    let back = format!("/house/users?deleted={id}");
+    let told = async || house.page(&back, &operator).await.text.contains("The user is deleted");
+    assert!(!told().await, "an address alone says nothing");
+    assert_eq!(goes_to(&house.submit(&path, &operator, "").await), (303, back.as_str()));
+    assert!(told().await);
+    assert!(!house.is_signed_in(&token).await);
+    assert_eq!(house.user_events(&id).await, [("user:created", 0), ("user:deleted", 1)]);
+    for gone in [path, format!("/house/users/{id}/signout")] {
+        assert_eq!(house.submit(&gone, &operator, "").await.status, 404);
+    }
 }

@@ -205,6 +205,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "title": { "type": "string", "description": "The status in words.", "examples": ["Bad Request"] },
             "status": { "type": "integer", "description": "The HTTP status.", "minimum": 400, "maximum": 599, "examples": [400] },
             "detail": { "type": "string", "description": "All sentences in one text.", "examples": ["Title is required"] },
+            "reason": { "type": "string", "description": "The same text again; at `/user` alone.", "examples": ["User already exists"] },
             "errors": {
                 "type": "array",
                 "description": "A sentence for each thing that is wrong.",

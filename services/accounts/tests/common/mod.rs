@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use accounts::{Accounts, Limits, MIGRATIONS, NewUser};
+use accounts::{Accounts, Limits, MIGRATIONS, NewUser, Settings};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -73,15 +73,19 @@ pub async fn a_database(home: &Home, clock: &Clock) -> Db {
 
 impl House {
     pub async fn new() -> Self {
-        Self::with(Limits::default()).await
+        Self::set(Settings::default()).await
     }
 
     pub async fn with(limits: Limits) -> Self {
+        Self::set(Settings { limits, ..Settings::default() }).await
+    }
+
+    pub async fn set(settings: Settings) -> Self {
         let home = Home::new().await;
         let clock = Clock::manual(Instant::from_millis(1_800_000_000_500));
         let web = a_web(&clock);
         let db = a_database(&home, &clock).await;
-        let accounts = Accounts::new(db.clone(), web.clone(), &limits, &Memory::default());
+        let accounts = Accounts::new(db.clone(), web.clone(), &settings, &Memory::default());
         let app = web::stack(accounts.routes(), &web);
         Self { home, clock, web, db, accounts, app }
     }
@@ -89,7 +93,7 @@ impl House {
     /// Another process on the same database, that hears nothing of this one.
     pub fn replica(&self) -> Router {
         let accounts =
-            Accounts::new(self.db.clone(), self.web.clone(), &Limits::default(), &Memory::default());
+            Accounts::new(self.db.clone(), self.web.clone(), &Settings::default(), &Memory::default());
         web::stack(accounts.routes(), &self.web)
     }
 

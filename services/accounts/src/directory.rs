@@ -1,0 +1,143 @@
+//! Seed 0's directory `/user`: users who have a name, for operators, or for anybody where it is open. What fails
+//! says so in the member `reason` as well, as the seed has it.
+
+mod api;
+
+use std::collections::BTreeMap;
+
+use contracts::{Event, Role};
+use kernel::{Error, Kind, Result, UserId};
+use serde::Serialize;
+use utoipa::ToSchema;
+use web::{Fields, Session};
+
+use crate::model::{Account, USERNAME, User, Username};
+use crate::store::{self, directory};
+use crate::{Accounts, Client};
+
+pub(crate) use api::routes;
+
+/// The most users in one answer.
+const MOST: i64 = 1_000;
+/// What is said of a name that is none (contract, Accounts).
+const NAMELESS: &str = "Username must be a non-empty string";
+/// What is said of a user who is not in the directory (contract, Accounts).
+const UNKNOWN: &str = "A user with the specified ID was not found";
+
+/// A user, as the directory shows one.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = DirectoryUser)]
+struct Entry {
+    id: UserId,
+    #[schema(example = "Ada")]
+    username: String,
+}
+
+impl Entry {
+    /// Who has no name is not in the directory.
+    fn of(user: User) -> Option<Self> {
+        user.username.map(|username| Self { id: user.id, username })
+    }
+}
+
+/// On whose behalf the directory is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    Operator,
+    /// Anybody, where it is open.
+    Anybody,
+}
+
+impl Accounts {
+    /// Who asks the directory.
+    ///
+    /// # Errors
+    /// `Unauthorized` for anybody but an operator where it is not open.
+    fn asker(&self, session: Option<&Session>) -> Result<Asker> {
+        match session {
+            Some(session) if session.is_operator() => Ok(Asker::Operator),
+            _ if self.0.open_directory => Ok(Asker::Anybody),
+            _ => Err(Error::unauthorized()),
+        }
+    }
+
+    /// A user; `None` if there is none.
+    ///
+    /// # Errors
+    /// As the database says.
+    pub(crate) async fn find(&self, id: UserId) -> Result<Option<User>> {
+        directory::by_id(&self.0.db, id).await
+    }
+
+    /// The user who has this name, in whatever case.
+    ///
+    /// # Errors
+    /// As the database says.
+    async fn find_named(&self, name: &Username) -> Result<Option<User>> {
+        directory::by_username(&self.0.db, name).await
+    }
+
+    /// The directory, [`MOST`] of it at most.
+    async fn directory(&self) -> Result<BTreeMap<UserId, Entry>> {
+        let named = directory::named(&self.0.db, MOST).await?;
+        Ok(named.into_iter().map(|(id, username)| (id, Entry { id, username })).collect())
+    }
+
+    async fn entry(&self, id: UserId) -> Result<Entry> {
+        self.find(id).await?.and_then(Entry::of).ok_or_else(unknown)
+    }
+
+    /// A name that nobody could have is nobody's.
+    async fn entry_named(&self, name: &str) -> Result<Entry> {
+        let name = Username::parse(name).ok_or_else(unknown)?;
+        self.find_named(&name).await?.and_then(Entry::of).ok_or_else(unknown)
+    }
+
+    /// Makes a user who has a name alone: nobody can sign in as them. Who is no operator is held to the limit of
+    /// sign-ups.
+    async fn enter(&self, asker: Asker, username: Username, client: &Client) -> Result<Entry> {
+        if asker == Asker::Anybody {
+            self.count_sign_up(client)?;
+        }
+        let clock = self.0.web.clock();
+        let (id, username) = (UserId::new(clock), username.as_str().to_owned());
+        let new = &Account {
+            id,
+            version: 0,
+            email: None,
+            username: Some(username.clone()),
+            password_hash: None,
+            role: Role::User,
+            created_at: clock.now(),
+        };
+        let entered = self.0.db.write(|tx| async move {
+            store::insert(&tx, new).await?.map_err(|_| Error::conflict("User already exists"))?;
+            tx.emit(&Event::UserCreated(new.state())).await
+        });
+        entered.await.map(|()| Entry { id, username })
+    }
+
+    /// Deletes a user of the directory; an operator only on behalf of one.
+    async fn strike(&self, asker: Asker, id: UserId) -> Result<()> {
+        let struck = self.delete_user_if(id, |account| match (&account.username, account.role) {
+            (None, _) => Err(unknown()),
+            (_, Role::Operator) if asker == Asker::Anybody => Err(Error::unauthorized()),
+            _ => Ok(()),
+        });
+        struck.await.map_err(|error| if error.kind == Kind::NotFound { unknown() } else { error })
+    }
+}
+
+fn unknown() -> Error {
+    Error::new(Kind::NotFound, UNKNOWN)
+}
+
+/// `{username}`
+///
+/// # Errors
+/// `Invalid`, with the sentence of the contract for one that is blank or no text.
+fn read_username(mut fields: Fields) -> Result<Username> {
+    let text = fields.text("username", NAMELESS, 1..=usize::MAX);
+    fields.finish()?;
+    text.as_deref().and_then(Username::parse).ok_or_else(|| Error::invalid(USERNAME).at("username"))
+}

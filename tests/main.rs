@@ -8,6 +8,7 @@ mod commands;
 mod copies;
 mod counters;
 mod crashes;
+mod deletion;
 mod engines_away;
 mod faults;
 mod house_page;

@@ -219,6 +219,10 @@ async fn operator(gallery: &mut Gallery<'_>, house: &House) {
     gallery.visit("house-users", "/house/users").await;
     gallery.browser.find(".confirm summary").await.click().await.unwrap();
     gallery.examine("house-users-role", &[]).await;
+    let session = house.fresh.get("/api/sessions").await.expect(200);
+    gallery.visit("house-user", &format!("/house/users/{}?done=signed-out", session.text_of("userId"))).await;
+    gallery.browser.find(".confirm:last-of-type summary").await.click().await.unwrap();
+    gallery.examine("house-user-delete", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

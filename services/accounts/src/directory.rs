@@ -137,7 +137,9 @@ fn unknown() -> Error {
 /// # Errors
 /// `Invalid`, with the sentence of the contract for one that is blank or no text.
 fn read_username(mut fields: Fields) -> Result<Username> {
-    let text = fields.text("username", NAMELESS, 1..=usize::MAX);
+    let text = fields.raw_text("username", NAMELESS, 1..=usize::MAX);
+    let blank = text.as_deref().is_some_and(|text| text.trim().is_empty());
+    fields.require(!blank, "username", NAMELESS);
     fields.finish()?;
     text.as_deref().and_then(Username::parse).ok_or_else(|| Error::invalid(USERNAME).at("username"))
 }

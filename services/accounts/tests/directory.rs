@@ -99,12 +99,11 @@ async fn a_name_is_a_text_and_nobody_else_s() {
         json!({"username": 7}),
         json!({"username": ""}),
         json!({"username": " \t"}),
-        json!({"username": "a\0b"}),
     ] {
         let reply = house.call("POST", "/user", &operator, body.clone()).await;
         assert_eq!(reason(&reply), refused(400, NAMELESS), "{body}");
     }
-    for name in ["a\nb", "\u{7f}", &"ü".repeat(65)] {
+    for name in ["a\0b", "a\nb", &"ü".repeat(65)] {
         let reply = house.call("POST", "/user", &operator, json!({"username": name})).await;
         assert_eq!(reason(&reply), refused(400, "Username must be between 1 and 64 characters"), "{name:?}");
     }

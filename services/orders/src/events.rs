@@ -1,6 +1,7 @@
-//! What orders hears: tickets, to copy them; expirations and payments, to move orders on.
+//! What orders hears: tickets, to copy them; expirations and payments, to move orders on; that users are deleted, to
+//! let go what they hold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use contracts::Event;
 use db::Tx;
@@ -16,17 +17,29 @@ use crate::{Orders, store};
 
 impl Handler for Orders {
     fn subjects(&self) -> &'static [&'static str] {
-        &["ticket:created", "ticket:updated", "expiration:complete", "payment:created", "payment:updated"]
+        &[
+            "ticket:created",
+            "ticket:updated",
+            "expiration:complete",
+            "payment:created",
+            "payment:updated",
+            "user:deleted",
+        ]
     }
 
     /// What happens to different orders happens to all of them at once.
     fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
             let mut rounds: Vec<HashMap<OrderId, Cause>> = Vec::new();
+            let mut departed = BTreeSet::new();
             for event in events {
                 let (order, cause) = match event {
                     Event::TicketCreated(ticket) | Event::TicketUpdated(ticket) => {
                         self.copy(tx, ticket).await?;
+                        continue;
+                    }
+                    Event::UserDeleted(user) => {
+                        departed.insert(user.id);
                         continue;
                     }
                     Event::ExpirationComplete(hold) => (hold.order_id, Some(Cause::Expired)),
@@ -47,7 +60,7 @@ impl Handler for Orders {
             for round in rounds {
                 self.happen(tx, round).await?;
             }
-            Ok(())
+            self.depart(tx, departed).await
         }
         .boxed()
     }

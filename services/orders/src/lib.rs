@@ -7,6 +7,7 @@ mod acts;
 mod api;
 mod bodies;
 mod code;
+mod depart;
 mod events;
 mod jobs;
 mod meters;

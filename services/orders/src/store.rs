@@ -12,8 +12,10 @@ use crate::model::{Admission, Capacity, Cause, Order, Step};
 use crate::reserve::Guard;
 
 mod seller;
+mod unpaid;
 
 pub use seller::{date, figures, sales, sold};
+pub use unpaid::unpaid;
 
 const TAKE: &str = "UPDATE stock SET taken = taken + $2
     WHERE ticket_id = $1 AND taken + $2 <= capacity AND NOT withdrawn AND (closes_at IS NULL OR closes_at > $3)

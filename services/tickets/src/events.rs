@@ -1,4 +1,4 @@
-//! What tickets hears: orders, to show what is left.
+//! What tickets hears: orders, to show what is left; that users are deleted, to withdraw what they sell.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::{Tickets, store};
 
 impl Handler for Tickets {
     fn subjects(&self) -> &'static [&'static str] {
-        &["order:created", "order:updated", "order:cancelled", "stock:updated"]
+        &["order:created", "order:updated", "order:cancelled", "stock:updated", "user:deleted"]
     }
 
     /// What the orders of one ticket take together is counted at once, ticket after ticket in the order of
@@ -21,7 +21,7 @@ impl Handler for Tickets {
     fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
             let mut orders: BTreeMap<OrderId, Vec<&OrderState>> = BTreeMap::new();
-            let (mut stocks, mut seen) = (Vec::new(), BTreeSet::new());
+            let (mut stocks, mut seen, mut departed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
             for event in events {
                 if let Some(order) = event.order() {
                     orders.entry(order.id).or_default().push(order);
@@ -30,6 +30,9 @@ impl Handler for Tickets {
                 if let Event::StockUpdated(stock) = event {
                     stocks.push(stock);
                     seen.insert(stock.ticket_id);
+                }
+                if let Event::UserDeleted(user) = event {
+                    departed.insert(user.id);
                 }
             }
             let changes = store::hold(tx, &orders).await?;
@@ -40,7 +43,7 @@ impl Handler for Tickets {
             for ticket in seen {
                 self.announce(tx, ticket);
             }
-            Ok(())
+            self.depart(tx, departed).await
         }
         .boxed()
     }

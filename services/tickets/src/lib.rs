@@ -2,6 +2,7 @@
 
 mod api;
 mod bodies;
+mod depart;
 mod events;
 mod fold;
 mod jobs;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use ::events::{Job, Subscription};
 use db::{Db, Migration};
 use kernel::TicketId;
+use tokio::sync::Notify;
 use web::{Documentation, Loader, Routes, Searches, Web};
 
 pub use model::{Draft, Ticket};
@@ -30,6 +32,7 @@ pub use model::{Draft, Ticket};
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") },
     Migration { name: "0002_search", sql: include_str!("../migrations/0002_search.sql") },
+    Migration { name: "0003_sellers", sql: include_str!("../migrations/0003_sellers.sql") },
 ];
 
 /// What the pages say of an order. Orders decides it; these are its settings again.
@@ -59,13 +62,16 @@ struct Inner {
     /// What open pages look at.
     looks: Loader<TicketId, Ticket>,
     searches: Searches,
+    /// Rung when a seller was deleted.
+    leaving: Arc<Notify>,
 }
 
 impl Tickets {
     /// The service on its database, which is open and migrated. To be called inside a runtime.
     pub fn new(db: Db, web: Web, settings: Settings) -> Self {
         let looks = looks(db.clone());
-        Self(Arc::new(Inner { db, web, settings, looks, searches: Searches::default() }))
+        let (searches, leaving) = (Searches::default(), Arc::default());
+        Self(Arc::new(Inner { db, web, settings, looks, searches, leaving }))
     }
 
     /// Its JSON calls and pages.
@@ -90,7 +96,7 @@ impl Tickets {
 
     /// Its work in the background.
     pub fn jobs(&self) -> Vec<Job> {
-        vec![jobs::fold(self)]
+        vec![jobs::fold(self), depart::withdraw(self)]
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a seller does: list, edit, withdraw.
 
 use db::{IdempotencyKey, StoredAnswer};
+use futures_util::future::try_join;
 use kernel::{Error, Result, TicketId, UserId};
 use web::Session;
 
@@ -12,14 +13,18 @@ impl Tickets {
     /// the same transaction.
     ///
     /// # Errors
-    /// As the database says.
+    /// 401 for a seller who is deleted.
     pub async fn list(&self, seller: UserId, draft: Draft, key: Option<IdempotencyKey>) -> Result<Ticket> {
         let ticket = &draft.create(TicketId::new(self.0.web.clock()), seller);
         let key = &key;
         self.0
             .db
             .write(|tx| async move {
-                store::insert(&tx, ticket).await?;
+                let listing = store::insert(&tx, ticket);
+                let (may_list, ()) = try_join(store::sellers::may_list(&tx, seller), listing).await?;
+                if !may_list {
+                    return Err(Error::unauthorized());
+                }
                 if let Some(key) = key {
                     let answer = StoredAnswer { status: 201, body: api::body(ticket)? };
                     if !tx.remember(key, Some(&answer)).await? {

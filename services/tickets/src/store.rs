@@ -1,6 +1,7 @@
 //! All of this service's SQL.
 
 pub mod search;
+pub mod sellers;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Guard;
-use contracts::{OrderStatus, StockState};
+use contracts::{OrderStatus, StockState, UserState};
 
 impl House {
     async fn standing(&self, order: OrderId) -> (OrderStatus, Option<PaymentId>) {
@@ -72,5 +72,66 @@ async fn without_the_guard_of_its_statement_the_table_still_refuses() {
     let wish = || crate::Reserve { user, ticket, quantity: 1, key: None };
     orders.reserve(wish()).await.unwrap();
     assert_eq!(orders.reserve(wish()).await.unwrap_err().kind, kernel::Kind::Internal);
+    house.assert_capacity_adds_up().await;
+}
+
+/// What somebody has not paid when they are deleted is let go as if they had done it; what they bought stays.
+#[tokio::test]
+async fn a_deleted_buyer_lets_go_what_is_not_paid_and_keeps_what_is() {
+    let house = House::new().await;
+    let ticket = house.ticket(10).await;
+    let (paid, _) = house.paid(ticket, 1).await;
+    let held = house.reserve(ticket, 2).await.order();
+    let paying = house.reserve(ticket, 3).await.order();
+    let mut payment = house.begin_payment(paying).await;
+    let stranger = house.stranger();
+    let other = house.post(Some(&stranger), "/api/orders", &json!({ "ticketId": ticket })).await.order();
+    let deleted = |user| {
+        let state = UserState { id: user, version: 1, email: None, username: None, role: Role::User };
+        Event::UserDeleted(state)
+    };
+    house.hear(deleted(house.buyer.user)).await;
+    house.hear(deleted(house.buyer.user)).await;
+    house.hear(deleted(house.seller.user)).await;
+
+    for (order, status) in [
+        (paid, OrderStatus::Complete),
+        (held, OrderStatus::Cancelled),
+        (paying, OrderStatus::Cancelled),
+        (other, OrderStatus::Created),
+    ] {
+        assert_eq!(house.standing(order).await.0, status);
+    }
+    let Some(Event::OrderCancelled(last)) = house.published("order:cancelled").await else { panic!() };
+    assert_eq!((last.id, last.reason), (paying, Some(contracts::CancelReason::Buyer)));
+    let copy = &verify::ticket_copies_after(&house.db, None, 1).await.unwrap()[0];
+    assert_eq!(copy.taken, 2, "what was bought, and what somebody else holds");
+
+    house.settle(&mut payment, PaymentStatus::Captured).await;
+    assert_eq!(house.standing(paying).await.0, OrderStatus::Cancelled);
+    let Some(Event::OrderUpdated(order)) = house.published("order:updated").await else { panic!() };
+    assert_eq!((order.id, order.refund), (paying, Some(payment.id)), "money that was in flight goes back");
+
+    // Who runs the house does for both what neither of them can any more.
+    let code = &house.codes(paid).await[0];
+    assert_eq!(house.redeem(Some(&house.operator()), code).await.status, 200);
+    house.assert_capacity_adds_up().await;
+}
+
+/// A transaction has its time: of a great many holds the last end by themselves.
+#[tokio::test]
+async fn a_deleted_buyer_s_holds_end_a_thousand_at_once() {
+    let house = House::new().await;
+    let ticket = house.ticket(1_010).await;
+    let mut orders = Vec::new();
+    for _ in 0..1_005 {
+        orders.push(house.reserve(ticket, 1).await.order());
+    }
+    let (id, role) = (house.buyer.user, Role::User);
+    house.hear(Event::UserDeleted(UserState { id, version: 1, email: None, username: None, role })).await;
+    assert_eq!(house.standing(orders[999]).await.0, OrderStatus::Cancelled);
+    assert_eq!(house.standing(orders[1_000]).await.0, OrderStatus::Created);
+    house.hold_ends(orders[1_000]).await;
+    assert_eq!(house.standing(orders[1_000]).await.0, OrderStatus::Cancelled);
     house.assert_capacity_adds_up().await;
 }

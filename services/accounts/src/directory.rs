@@ -5,12 +5,14 @@ mod api;
 
 use std::collections::BTreeMap;
 
-use contracts::{Event, Role};
+use contracts::Role;
 use kernel::{Error, Kind, Result, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{Fields, Session};
 
+use crate::changes::Changed;
+use crate::known::{Known, LookUp};
 use crate::model::{Account, USERNAME, User, Username};
 use crate::store::{self, directory};
 use crate::{Accounts, Client};
@@ -35,8 +37,9 @@ struct Entry {
 
 impl Entry {
     /// Who has no name is not in the directory.
-    fn of(user: User) -> Option<Self> {
-        user.username.map(|username| Self { id: user.id, username })
+    fn of(known: &Known) -> Option<Self> {
+        let User { id, username, .. } = known.user();
+        username.clone().map(|username| Self { id: *id, username })
     }
 }
 
@@ -61,20 +64,13 @@ impl Accounts {
         }
     }
 
-    /// A user; `None` if there is none.
+    /// A user as they are in the database now; `None` if there is none.
     ///
     /// # Errors
     /// As the database says.
     pub(crate) async fn find(&self, id: UserId) -> Result<Option<User>> {
-        directory::by_id(&self.0.db, id).await
-    }
-
-    /// The user who has this name, in whatever case.
-    ///
-    /// # Errors
-    /// As the database says.
-    async fn find_named(&self, name: &Username) -> Result<Option<User>> {
-        directory::by_username(&self.0.db, name).await
+        let read = store::look_up(&self.0.db, &LookUp::Id(id)).await?;
+        Ok(read.value.map(|known| known.user().clone()))
     }
 
     /// The directory, [`MOST`] of it at most.
@@ -83,19 +79,9 @@ impl Accounts {
         Ok(named.into_iter().map(|(id, username)| (id, Entry { id, username })).collect())
     }
 
-    async fn entry(&self, id: UserId) -> Result<Entry> {
-        self.find(id).await?.and_then(Entry::of).ok_or_else(unknown)
-    }
-
-    /// A name that nobody could have is nobody's.
-    async fn entry_named(&self, name: &str) -> Result<Entry> {
-        let name = Username::parse(name).ok_or_else(unknown)?;
-        self.find_named(&name).await?.and_then(Entry::of).ok_or_else(unknown)
-    }
-
     /// Makes a user who has a name alone: nobody can sign in as them. Who is no operator is held to the limit of
-    /// sign-ups.
-    async fn enter(&self, asker: Asker, username: Username, client: &Client) -> Result<Entry> {
+    /// sign-ups. Answers the number of this change as well.
+    async fn enter(&self, asker: Asker, username: Username, client: &Client) -> Result<(Entry, i64)> {
         if asker == Asker::Anybody {
             self.count_sign_up(client)?;
         }
@@ -109,16 +95,22 @@ impl Accounts {
             password_hash: None,
             role: Role::User,
             created_at: clock.now(),
+            change: 0,
+            changed_at: clock.now(),
         };
         let entered = self.0.db.write(|tx| async move {
-            store::insert(&tx, new).await?.map_err(|_| Error::conflict("User already exists"))?;
-            tx.emit(&Event::UserCreated(new.state())).await
+            let new = store::insert(&tx, new).await?.map_err(|_| Error::conflict("User already exists"))?;
+            let created = Changed::created(&new);
+            self.announce(&tx, &created).await?;
+            Ok(created)
         });
-        entered.await.map(|()| Entry { id, username })
+        let created = entered.await?;
+        self.share(&created).await;
+        Ok((Entry { id, username }, created.number))
     }
 
-    /// Deletes a user of the directory; an operator only on behalf of one.
-    async fn strike(&self, asker: Asker, id: UserId) -> Result<()> {
+    /// Deletes a user of the directory; an operator only on behalf of one. Answers the number of this change.
+    async fn strike(&self, asker: Asker, id: UserId) -> Result<i64> {
         let struck = self.delete_user_if(id, |account| match (&account.username, account.role) {
             (None, _) => Err(unknown()),
             (_, Role::Operator) if asker == Asker::Anybody => Err(Error::unauthorized()),

@@ -39,7 +39,7 @@ struct UserPage {
     /// Whether it is the one who looks, who does nothing about themselves here.
     own: bool,
     /// The newest first.
-    sessions: Vec<Seen>,
+    sessions: Vec<Live>,
     /// Whether there are more than are shown.
     more: bool,
     /// What was just done.
@@ -47,7 +47,7 @@ struct UserPage {
 }
 
 /// A live session or token, without what it could be taken for.
-struct Seen {
+struct Live {
     token: bool,
     device: String,
     began: Moment,
@@ -55,7 +55,7 @@ struct Seen {
     ends: Moment,
 }
 
-impl From<OwnSession> for Seen {
+impl From<OwnSession> for Live {
     fn from(session: OwnSession) -> Self {
         Self {
             token: session.kind == Kind::Token,
@@ -136,7 +136,7 @@ impl UserPage {
             joined: user.created_at.into(),
             own: user.id == session.user,
             more: sessions.len() > SESSIONS,
-            sessions: sessions.into_iter().take(SESSIONS).map(Seen::from).collect(),
+            sessions: sessions.into_iter().take(SESSIONS).map(Live::from).collect(),
             done,
         }
     }
@@ -158,8 +158,8 @@ async fn delete(
     PathId(id): PathId<UserId>,
 ) -> web::Result<Response> {
     not_oneself(&session, id, "You cannot delete yourself: another operator can")?;
-    accounts.delete_user(id).await?;
-    Ok(see_other(&format!("/house/users?deleted={id}")))
+    let change = accounts.delete_user(id).await?;
+    Ok(accounts.told(change, see_other(&format!("/house/users?deleted={id}"))))
 }
 
 #[cfg(test)]

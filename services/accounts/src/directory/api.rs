@@ -9,6 +9,8 @@ use web::{Answer, Failure, Json, MaybeSession, PathId, Problem, Routes, routes};
 
 use super::{Asker, Entry, NAMELESS, read_username, unknown};
 use crate::bodies::DirectoryBody;
+use crate::known::LookUp;
+use crate::seen::Seen;
 use crate::{Accounts, Client};
 
 pub(crate) fn routes() -> Routes<Accounts> {
@@ -83,10 +85,27 @@ fn named(id: std::result::Result<PathId<UserId>, Failure>) -> kernel::Result<Use
         (status = 404, description = "A user with the specified ID was not found"),
     ),
 )]
-async fn list(State(accounts): State<Accounts>, _: Asker, RawQuery(query): RawQuery) -> Result<Answer> {
+async fn list(
+    State(accounts): State<Accounts>,
+    _: Asker,
+    seen: Seen,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
     match wanted(query.as_deref())? {
-        Some(name) => Ok(Answer::ok(&accounts.entry_named(&name).await?)),
-        None => Ok(Answer::ok(&accounts.directory().await?)),
+        Some(name) => accounts.entry(&LookUp::username(&name), &seen).await,
+        None => Ok(Answer::ok(&accounts.directory().await?).into_response()),
+    }
+}
+
+impl Accounts {
+    async fn entry(&self, key: &LookUp, seen: &Seen) -> Result<Response> {
+        let found = self.look_up(key, seen).await?;
+        let mut response = match found.value.as_ref().and_then(Entry::of) {
+            Some(entry) => Answer::ok(&entry).into_response(),
+            None => Refusal::from(unknown()).into_response(),
+        };
+        self.note(&found, seen, response.headers_mut());
+        Ok(response)
     }
 }
 
@@ -110,14 +129,14 @@ async fn create(
     asker: Asker,
     client: Client,
     body: std::result::Result<Json, Problem>,
-) -> Result<Answer> {
+) -> Result<Response> {
     let Json(fields) = body.map_err(|problem| match problem.status() {
         // What is no object has no name either.
         StatusCode::BAD_REQUEST => Problem::from(Error::invalid(NAMELESS)),
         _ => problem,
     })?;
-    let entry = accounts.enter(asker, read_username(fields)?, &client).await?;
-    Ok(Answer::created(&entry))
+    let (entry, change) = accounts.enter(asker, read_username(fields)?, &client).await?;
+    Ok(accounts.told(change, Answer::created(&entry).into_response()))
 }
 
 /// A user of the directory
@@ -135,9 +154,10 @@ async fn create(
 async fn show(
     State(accounts): State<Accounts>,
     _: Asker,
+    seen: Seen,
     id: std::result::Result<PathId<UserId>, Failure>,
-) -> Result<Answer> {
-    Ok(Answer::ok(&accounts.entry(named(id)?).await?))
+) -> Result<Response> {
+    accounts.entry(&LookUp::Id(named(id)?), &seen).await
 }
 
 /// Delete a user of the directory
@@ -156,9 +176,9 @@ async fn delete(
     State(accounts): State<Accounts>,
     asker: Asker,
     id: std::result::Result<PathId<UserId>, Failure>,
-) -> Result<StatusCode> {
-    accounts.strike(asker, named(id)?).await?;
-    Ok(StatusCode::OK)
+) -> Result<Response> {
+    let change = accounts.strike(asker, named(id)?).await?;
+    Ok(accounts.told(change, StatusCode::OK.into_response()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Starts real engines for tests; nothing is a stand-in. A server is a process of its own on a free port of
-//! 127.0.0.1 with an empty directory: a test may pause it, kill it and start it again on the same data.
+//! Starts real engines for tests; nothing is a stand-in but the [`Postbox`], a mail server within the test. A server is
+//! a process of its own on a free port of 127.0.0.1 with an empty directory: a test may pause it, kill it and start it
+//! again on the same data.
 //!
 //! ```no_run
 //! # async fn test() {
@@ -49,6 +50,7 @@ mod install;
 mod keeper;
 mod nats;
 mod ports;
+mod postbox;
 mod postgres;
 mod processes;
 mod prometheus;
@@ -61,6 +63,7 @@ use std::time::Duration;
 pub use database::Database;
 pub use home::Home;
 pub use nats::Nats;
+pub use postbox::Postbox;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use redis::Redis;

@@ -48,12 +48,13 @@ pub enum Sent {
 
 impl Mail {
     /// By the server of `settings`, or without one into `folder`, which is made for the first mail. Nothing is asked of
-    /// a server yet.
+    /// a server yet. Where the settings do not say whom mail is from, it is from the host of `site`, the address that
+    /// people use.
     ///
     /// # Errors
     /// `Invalid`, with a sentence that says what to set, for an address that is none.
-    pub fn open(settings: &Settings, folder: PathBuf, clock: Clock) -> Result<Self> {
-        let from = settings.sender()?;
+    pub fn open(settings: &Settings, site: Option<&str>, folder: PathBuf, clock: Clock) -> Result<Self> {
+        let from = settings.sender(site)?;
         let way = match &settings.smtp_url {
             Some(url) => Way::Smtp(Smtp::open(url)?),
             None => Way::Folder(Folder::new(folder)),

@@ -15,17 +15,16 @@ pub struct Settings {
     pub smtp_url: Option<String>,
     /// Whom mail is from: `Name <address>`.
     pub from: Option<String>,
-    /// Where people reach the site. Without [`Settings::from`], mail is from its host.
-    pub site: Option<String>,
 }
 
 impl Settings {
-    pub(crate) fn sender(&self) -> Result<Mailbox> {
+    /// Whom mail is from: as was said, else nobody at the host of `site`, or of this machine.
+    pub(crate) fn sender(&self, site: Option<&str>) -> Result<Mailbox> {
         if let Some(from) = &self.from {
             let told = "MAIL_FROM is whom mail is from, e.g. Marquee <box-office@shop.example>";
             return from.parse().map_err(|e: AddressError| Error::invalid(told).because(e));
         }
-        let site = self.site.as_deref().and_then(|site| url::Url::parse(site).ok());
+        let site = site.and_then(|site| url::Url::parse(site).ok());
         let host = site.as_ref().and_then(url::Url::host).map(|host| match host {
             url::Host::Domain(name) => name.to_owned(),
             url::Host::Ipv4(ip) => format!("[{ip}]"),
@@ -53,8 +52,8 @@ mod tests {
     #[test]
     fn mail_is_from_whom_was_said_or_from_the_site() {
         let sender = |from: Option<&str>, site: Option<&str>| {
-            let (from, site) = (from.map(str::to_owned), site.map(str::to_owned));
-            Settings { from, site, smtp_url: None }.sender().map(|mailbox| mailbox.to_string())
+            let from = from.map(str::to_owned);
+            Settings { from, smtp_url: None }.sender(site).map(|mailbox| mailbox.to_string())
         };
         for (from, site, mailbox) in [
             (None, None, "Marquee <no-reply@localhost>"),

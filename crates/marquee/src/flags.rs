@@ -24,6 +24,8 @@ pub(crate) struct Flags {
     #[command(flatten)]
     tls: Tls,
     #[command(flatten)]
+    mail: MailFlags,
+    #[command(flatten)]
     sale: Sale,
     #[command(flatten)]
     counting: Counting,
@@ -148,6 +150,19 @@ struct Serving {
     log_format: String,
 }
 
+/// The address may hold a password.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Mail")]
+struct MailFlags {
+    /// The server that mail is sent by: smtps://user:password@host:465, or smtp://user:password@host:587 (STARTTLS,
+    /// unless it ends in ?tls=none). Without it mail is kept in files, in mail/ of --data
+    #[arg(long, env = "SMTP_URL", global = true, value_name = "URL", hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// Whom mail is from, e.g. Marquee <box-office@shop.example>; no-reply at the host of --public-url if nothing is said
+    #[arg(long, env = "MAIL_FROM", global = true, value_name = "SENDER", hide_short_help = true)]
+    mail_from: Option<String>,
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The sale")]
 struct Sale {
@@ -258,7 +273,7 @@ impl Flags {
     /// # Errors
     /// `Invalid` for a secret's file that cannot be read.
     pub(crate) fn settings(self) -> Result<Settings> {
-        let Self { keeping, serving, tls, sale, counting, listing, bus, cache, limits, watching: _ } = self;
+        let Self { keeping, serving, tls, mail, sale, counting, listing, bus, cache, limits, watching: _ } = self;
         Ok(Settings {
             services: Service::ALL.to_vec(),
             data: keeping.data.clone(),
@@ -267,6 +282,10 @@ impl Flags {
             caching: cache.settings()?,
             jwt_key: secrets::given_key()?,
             listen: (serving.host, serving.port).into(),
+            mail: mail::Settings {
+                smtp_url: or_file(mail.smtp_url, "SMTP_URL")?,
+                from: mail.mail_from.filter(|from| !from.is_empty()),
+            },
             public_url: serving.public_url,
             trusted_proxies: serving.trusted_proxies,
             secure_cookies: serving.secure_cookies,

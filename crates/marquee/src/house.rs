@@ -12,6 +12,7 @@ use db::{Db, LEASE};
 use events::{Bus, Job, Nats, Subscription};
 use expiration::Expiration;
 use kernel::{Error, Instant, Kind, Result};
+use mail::Mail;
 use orders::Orders;
 use payments::Payments;
 use tickets::Tickets;
@@ -119,7 +120,9 @@ impl House {
         let (own, web) = (db.clone(), self.web.clone());
         match service {
             Service::Accounts => {
-                self.accounts = Some(Accounts::new(own, web, &settings.accounts, &self.memory))
+                let (site, folder) = (settings.public_url.as_deref(), settings.mail_folder());
+                let mail = Mail::open(&settings.mail, site, folder, settings.clock.clone())?;
+                self.accounts = Some(Accounts::new(own, web, &settings.accounts, &self.memory, mail));
             }
             Service::Tickets => {
                 let orders::Settings { hold, max_per_order, .. } = settings.orders;
@@ -245,11 +248,12 @@ impl House {
         Ok(web::stack(all, &self.web))
     }
 
-    /// Starts relays, intakes and background work; they end with `stop`.
+    /// Starts relays, intakes and background work; they end with `stop`. `site` is where this process is reached, for
+    /// the links of mails, unless a public address is set.
     ///
     /// # Errors
     /// `Conflict` if another process works on the same databases and there is no bus to share the work by.
-    pub async fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) -> Result<()> {
+    pub async fn run(&self, site: &str, tasks: &TaskTracker, stop: &CancellationToken) -> Result<()> {
         let bus = match &self.bus {
             Some(nats) => {
                 neighbours::meet(nats, &self.web, self.accounts.as_ref(), tasks, stop).await?;
@@ -271,7 +275,7 @@ impl House {
         tasks.spawn((look_again(self.web.clone()).run)(stop.clone()));
         tasks.spawn((telemetry::upkeep()?.run)(stop.clone()));
         let jobs = [
-            self.accounts.as_ref().map(Accounts::jobs),
+            self.accounts.as_ref().map(|accounts| accounts.jobs(site)),
             self.tickets.as_ref().map(Tickets::jobs),
             self.orders.as_ref().map(Orders::jobs),
             self.expiration.as_ref().map(Expiration::jobs),

@@ -55,24 +55,29 @@ pub async fn start(settings: Settings, no_migrate: bool) -> Result<Running> {
     let tls = settings.tls.open(&settings.data, settings.listen.ip(), now).await?;
     let house = std::sync::Arc::new(House::open(&settings, !no_migrate).await?);
     let (listener, address) = listen(settings.listen, "port")?;
+    let tls = match tls {
+        Some(config) => {
+            let wanted = SocketAddr::new(settings.listen.ip(), settings.tls.port);
+            Some((config, listen(wanted, "tls-port")?))
+        }
+        None => None,
+    };
+    let tls_address = tls.as_ref().map(|(_, (_, address))| *address);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    house.run(&tasks, &stop).await?;
+    house.run(&site(address, tls_address), &tasks, &stop).await?;
     if lock.is_some() {
         control::listen(&settings.data, &house, &tasks, &stop)?;
     }
     if settings.demo {
         demo::fill(&house).await?;
     }
-    let (mut routes, mut doors, mut tls_address) = (house.routes()?, Vec::new(), None);
+    let (mut routes, mut doors) = (house.routes()?, Vec::new());
     let closed = CancellationToken::new();
-    if let Some(config) = tls {
-        let wanted = SocketAddr::new(settings.listen.ip(), settings.tls.port);
-        let (listener, address) = listen(wanted, "tls-port")?;
+    if let Some((config, (listener, address))) = tls {
         let behind = if settings.tls.self_signed { routes.clone() } else { tls::strict(routes.clone()) };
         let server = axum_server::from_tcp_rustls(listener, config).map_err(cannot_listen)?;
         doors.push(Door::open(server, behind, settings.head_timeout, &closed));
         routes = tls::plain(routes, settings.public_url.as_deref(), address.port());
-        tls_address = Some(address);
     }
     let server = axum_server::from_tcp(listener).map_err(cannot_listen)?;
     doors.push(Door::open(server, routes, settings.head_timeout, &closed));
@@ -185,31 +190,28 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> Result<ExitCo
 
 /// What the operator reads first.
 struct Greeting {
-    place: String,
+    settings: Settings,
     is_new: bool,
-    demo: bool,
 }
 
 impl Greeting {
     /// What is to be known before the start.
     fn before(settings: &Settings) -> Self {
         let is_new = settings.is_embedded() && data_dir::is_empty(&settings.data);
-        Self { place: settings.place(), is_new, demo: settings.demo }
+        Self { settings: settings.clone(), is_new }
     }
 
     /// Says where to go, in the first line. A closed standard output is no reason to stop.
     fn say(&self, running: &Running) {
-        let plain = format!("http://{}", named(running.address));
-        let (open, leads) = match running.tls_address {
-            Some(address) => {
-                (format!("https://{}", named(address)), Some(format!("  {plain} leads there\n")))
-            }
-            None => (plain, None),
-        };
+        let open = site(running.address, running.tls_address);
+        let leads = running.tls_address.map(|_| format!("  {} leads there\n", site(running.address, None)));
         let mut text = format!("Marquee is open: {open}\n{}", leads.unwrap_or_default());
-        text.push_str(&format!("  {}{}\n", self.place, if self.is_new { " (new)" } else { "" }));
+        text.push_str(&format!("  {}{}\n", self.settings.place(), if self.is_new { " (new)" } else { "" }));
         text.push_str(&format!("  API reference: {open}/docs\n"));
-        if self.demo {
+        if let Some(way) = self.settings.mail_way(&open) {
+            text.push_str(&format!("  {way}\n"));
+        }
+        if self.settings.demo {
             text.push_str(&format!("  demo seller: {} / {}\n", demo::SELLER, demo::PASSWORD));
             text.push_str(&format!("  demo buyer:  {} / {}\n", demo::BUYER, demo::PASSWORD));
         }
@@ -217,6 +219,14 @@ impl Greeting {
             text.push_str("  to run the house: marquee user create --operator --email you@example.com\n");
         }
         let _ = std::io::stdout().write_all(text.as_bytes());
+    }
+}
+
+/// Where people on this machine reach it: by HTTPS, if it is served.
+fn site(plain: SocketAddr, tls: Option<SocketAddr>) -> String {
+    match tls {
+        Some(address) => format!("https://{}", named(address)),
+        None => format!("http://{}", named(plain)),
     }
 }
 

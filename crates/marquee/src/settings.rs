@@ -40,6 +40,8 @@ pub struct Settings {
     pub counters: counters::Settings,
     /// Sign-ins and sign-ups, and whose the directory is.
     pub accounts: accounts::Settings,
+    /// How mail leaves.
+    pub mail: mail::Settings,
     /// ISO 4217, lower case.
     pub currency: String,
     /// Who moves the money: `test:`, or the URL of Stripe, whose secrets are in the environment.
@@ -74,6 +76,7 @@ impl Settings {
             orders: orders::Settings::default(),
             counters: counters::Settings::default(),
             accounts: accounts::Settings::default(),
+            mail: mail::Settings::default(),
             currency: "usd".into(),
             payments_url: gateway::TEST.into(),
             public_url: None,
@@ -123,6 +126,27 @@ impl Settings {
             parts.push("caches in Redis".into());
         }
         parts.join(", ")
+    }
+
+    /// Where mail is kept if no server sends it.
+    pub(crate) fn mail_folder(&self) -> PathBuf {
+        self.data.join("mail")
+    }
+
+    /// How mail leaves, if it does so from here, for people; without any password. `site` is where links lead.
+    pub(crate) fn mail_way(&self, site: &str) -> Option<String> {
+        if !self.services.contains(&Service::Accounts) {
+            return None;
+        }
+        Some(match (&self.mail.smtp_url, &self.public_url) {
+            (None, _) => format!("mail goes to {} (set SMTP_URL to send it)", self.mail_folder().display()),
+            (Some(_), Some(_)) => "mail is sent by SMTP".into(),
+            (Some(_), None) => {
+                format!(
+                    "mail is sent by SMTP, its links lead to {site} (set PUBLIC_URL to where people reach it)"
+                )
+            }
+        })
     }
 
     /// Refuses addresses that are none.
@@ -265,10 +289,25 @@ mod tests {
     }
 
     #[test]
+    fn it_is_said_how_mail_leaves_where_it_does() {
+        let way = |change: &dyn Fn(&mut Settings)| settings(change).mail_way("http://localhost:3333");
+        let smtp = |s: &mut Settings| s.mail.smtp_url = Some("smtp://u:planted@h".into());
+        assert_eq!(way(&|_| ()).unwrap(), "mail goes to ./data/mail (set SMTP_URL to send it)");
+        assert_eq!(way(&|s| s.services = vec![Service::Orders]), None);
+        assert!(way(&smtp).unwrap().contains("its links lead to http://localhost:3333 (set PUBLIC_URL"));
+        let known = |s: &mut Settings| {
+            smtp(s);
+            s.public_url = Some("https://shop.example".into());
+        };
+        assert_eq!(way(&known).unwrap(), "mail is sent by SMTP");
+    }
+
+    #[test]
     fn no_password_is_shown() {
         let settings = settings(|s| {
             s.databases.shared = Some(URL.into());
             s.jwt_key = Some(Secret::new("planted-password-too"));
+            s.mail.smtp_url = Some("smtps://u:planted@mail".into());
         });
         assert!(!format!("{settings:?} {:?}", settings.location("orders")).contains("planted"));
     }

@@ -45,6 +45,31 @@ pub(crate) struct CredentialsBody {
     password: String,
 }
 
+/// The code of a mail's link.
+#[derive(ToSchema)]
+pub(crate) struct CodeBody {
+    #[schema(min_length = 1, max_length = 128, example = "6f1d0c2b9a8e4d7f8a35c1e20b9f4c27")]
+    code: String,
+}
+
+/// Whose password is forgotten.
+#[derive(ToSchema)]
+pub(crate) struct ResetBody {
+    #[schema(format = "email", max_length = 254, example = "ada@example.com")]
+    email: String,
+}
+
+/// The password to have from now on.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct NewPasswordBody {
+    /// Of the mail's link.
+    #[schema(min_length = 1, max_length = 128, example = "6f1d0c2b9a8e4d7f8a35c1e20b9f4c27")]
+    code: String,
+    #[schema(format = "password", min_length = 8, max_length = 128, example = "a longer password")]
+    new_password: String,
+}
+
 /// What somebody wants to be different about themselves; what is left out stays.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]

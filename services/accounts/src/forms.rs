@@ -5,6 +5,7 @@ use kernel::{Error, Result};
 use web::Fields;
 
 use crate::model::{EMAIL, Email, PASSWORD, Password, SignUp, USERNAME, Username};
+use crate::post::Code;
 use crate::profile::{AccountChange, UserChange};
 
 /// Where the password is asked for that somebody has.
@@ -34,8 +35,7 @@ impl SignUp {
         let username = username(&mut fields);
         match (fields.finish(), email, password) {
             (Ok(()), Some(email), Some(password)) => Ok(Self { email, username, password }),
-            // Whatever is missing has been noted.
-            (finished, ..) => Err(finished.err().unwrap_or_else(|| Error::internal("a form was misread"))),
+            (finished, ..) => Err(finished.err().unwrap_or_else(misread)),
         }
     }
 }
@@ -100,6 +100,76 @@ impl UserChange {
         let role = fields.optional_choice("role", "Role must be user or operator", Role::parse);
         fields.finish().map(|()| Self { email, username, role })
     }
+}
+
+/// What the link of a mail to verify an address says.
+pub(crate) struct Confirmation {
+    /// The link's code.
+    pub code: Code,
+}
+
+impl Confirmation {
+    /// `{code}`
+    ///
+    /// # Errors
+    /// `Invalid` with one sentence per field.
+    pub fn read(mut fields: Fields) -> Result<Self> {
+        let code = code(&mut fields);
+        fields.finish().map(|()| Self { code })
+    }
+}
+
+/// Whose password is forgotten.
+pub(crate) struct Reset {
+    /// The address, as typed.
+    pub email: Email,
+}
+
+impl Reset {
+    /// `{email}`
+    ///
+    /// # Errors
+    /// `Invalid` with one sentence per field.
+    pub fn read(mut fields: Fields) -> Result<Self> {
+        let email = email(&mut fields);
+        fields.require(email.is_some(), "email", EMAIL);
+        match (fields.finish(), email) {
+            (Ok(()), Some(email)) => Ok(Self { email }),
+            (finished, _) => Err(finished.err().unwrap_or_else(misread)),
+        }
+    }
+}
+
+/// The password to have from now on.
+pub(crate) struct NewPassword {
+    /// The code of a mail's link.
+    pub code: Code,
+    /// The password, as typed.
+    pub password: Password,
+}
+
+impl NewPassword {
+    /// `{code, newPassword}`
+    ///
+    /// # Errors
+    /// `Invalid` with one sentence per field.
+    pub fn read(mut fields: Fields) -> Result<Self> {
+        let code = code(&mut fields);
+        let password = fields.raw_text("newPassword", PASSWORD, 8..=128).as_deref().and_then(Password::parse);
+        match (fields.finish(), password) {
+            (Ok(()), Some(password)) => Ok(Self { code, password }),
+            (finished, _) => Err(finished.err().unwrap_or_else(misread)),
+        }
+    }
+}
+
+/// Whatever is missing has been noted.
+fn misread() -> Error {
+    Error::internal("a form was misread")
+}
+
+fn code(fields: &mut Fields) -> Code {
+    Code::given(fields.text("code", "Code must be given", 1..=128).unwrap_or_default())
 }
 
 fn email(fields: &mut Fields) -> Option<Email> {

@@ -10,12 +10,15 @@ use crate::{Accounts, store};
 /// How often expired sessions are swept out.
 const PERIOD: Duration = Duration::from_secs(3600);
 
-/// Deletes the rows of sessions that have expired; their tokens are worthless, revoked or not.
+/// Deletes the rows of sessions and mailed codes that have expired; they are worthless, revoked or not.
 pub(crate) fn prune(accounts: &Accounts) -> Job {
     let accounts = accounts.clone();
-    Job::periodic("accounts: prune sessions", PERIOD, move || {
+    Job::periodic("accounts: prune", PERIOD, move || {
         let accounts = accounts.clone();
-        async move { accounts.prune_sessions().await }
+        async move {
+            accounts.prune_sessions().await?;
+            accounts.prune_codes().await
+        }
     })
 }
 

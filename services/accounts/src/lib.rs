@@ -14,10 +14,14 @@ mod forms;
 mod jobs;
 mod known;
 mod lookup;
+mod mail_api;
+mod mail_pages;
 pub mod model;
 mod pages;
 mod passwords;
+mod post;
 mod profile;
+mod reset;
 mod rotation;
 mod seen;
 mod session;
@@ -25,6 +29,7 @@ mod sign;
 mod store;
 mod user;
 mod users;
+mod verification;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,10 +38,12 @@ use ::events::{Job, Subscription};
 use cache::{Cache, Memory};
 use db::{Db, Migration};
 use kernel::{Instant, Result, SessionId};
+use mail::Mail;
 use web::{Documentation, Limiter, Routes, Web};
 
 use crate::known::{Known, LookUp};
 use crate::passwords::Passwords;
+use crate::post::Post;
 
 pub use forms::Credentials;
 pub use model::{NewUser, SignUp, User};
@@ -48,6 +55,7 @@ pub use sign::{Client, MAX_TOKEN_LIFETIME, SignedIn, TOKEN_LIFETIME};
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") },
     Migration { name: "0002_changes", sql: include_str!("../migrations/0002_changes.sql") },
+    Migration { name: "0003_mail", sql: include_str!("../migrations/0003_mail.sql") },
 ];
 
 /// Limits that a normal client never meets.
@@ -100,16 +108,19 @@ struct Inner {
     address_failures: Limiter,
     sign_ups: Limiter,
     open_directory: bool,
+    post: Post,
 }
 
 impl Accounts {
-    /// The service on its database, which is open and migrated. Users that were looked up are kept in `memory`.
-    pub fn new(db: Db, web: Web, settings: &Settings, memory: &Memory) -> Self {
+    /// The service on its database, which is open and migrated. Users that were looked up are kept in `memory`; mail to
+    /// them leaves by `mail`.
+    pub fn new(db: Db, web: Web, settings: &Settings, memory: &Memory, mail: Mail) -> Self {
         let Settings { limits, open_directory } = settings;
         let limiter = |limit, per| Limiter::new(limit, per, web.clock().clone());
         Self(Arc::new(Inner {
             users: memory.cache("users"),
             passwords: Passwords::new(),
+            post: Post::new(mail, web.clock()),
             account_failures: limiter(limits.failures_per_account, limits.sign_in_window),
             address_failures: limiter(limits.failures_per_address, limits.sign_in_window),
             sign_ups: limiter(limits.sign_ups_per_address, limits.sign_up_window),
@@ -139,9 +150,11 @@ impl Accounts {
         Subscription::new(self.0.db.clone(), Arc::new(self.clone()))
     }
 
-    /// Its work in the background.
-    pub fn jobs(&self) -> Vec<Job> {
-        vec![jobs::prune(self)]
+    /// Its work in the background. `site` is where people reach the pages that the links of mails lead to, without a
+    /// slash at the end; an address that the installation was told wins over it.
+    pub fn jobs(&self, site: &str) -> Vec<Job> {
+        let site = self.0.web.public_url().unwrap_or(site).to_owned();
+        vec![jobs::prune(self), post::job(self, site)]
     }
 
     /// Brings those metrics up to date that are read rather than counted.
@@ -160,6 +173,8 @@ impl Accounts {
 }
 
 fn routes() -> Routes<Accounts> {
-    let pages = pages::routes().merge(account_page::routes()).merge(users::routes()).merge(user::routes());
-    api::routes().merge(lookup::routes()).merge(directory::routes()).merge(pages)
+    let own = pages::routes().merge(account_page::routes()).merge(mail_pages::routes());
+    let house = users::routes().merge(user::routes());
+    let api = api::routes().merge(lookup::routes()).merge(directory::routes()).merge(mail_api::routes());
+    api.merge(own).merge(house)
 }

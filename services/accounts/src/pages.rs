@@ -34,6 +34,8 @@ struct SignUpPage {
 #[template(path = "signin.html")]
 struct SignInPage {
     page: Page,
+    /// Whether a new password was just chosen.
+    reset: bool,
     /// Where to go afterwards; a path of ours.
     next: String,
     values: FormView,
@@ -43,13 +45,15 @@ struct SignInPage {
 #[derive(Deserialize, Default)]
 struct Next {
     next: Option<String>,
+    /// That a new password was just chosen.
+    reset: Option<String>,
 }
 
 type NextQuery = Result<Query<Next>, QueryRejection>;
 
 /// One that cannot be read leads to the front page, like none.
 fn next_of(query: NextQuery) -> String {
-    let Query(Next { next }) = query.unwrap_or_default();
+    let Query(Next { next, .. }) = query.unwrap_or_default();
     safe_next(next.as_deref()).to_owned()
 }
 
@@ -66,7 +70,9 @@ async fn sign_in_form(
     MaybeSession(session): MaybeSession,
     query: NextQuery,
 ) -> Response {
-    shown(session, || accounts.sign_in_page(next_of(query), FormView::default()))
+    let reset = query.as_ref().is_ok_and(|Query(asked)| asked.reset.is_some());
+    let form = || accounts.sign_in_page(next_of(query), FormView::default());
+    shown(session, || SignInPage { reset, ..form() })
 }
 
 async fn sign_up(
@@ -131,7 +137,7 @@ impl Accounts {
     }
 
     fn sign_in_page(&self, next: String, values: FormView) -> SignInPage {
-        SignInPage { page: Page::new(&self.0.web, None, "Sign in", "/signin"), next, values }
+        SignInPage { page: Page::new(&self.0.web, None, "Sign in", "/signin"), reset: false, next, values }
     }
 }
 
@@ -186,7 +192,7 @@ mod tests {
     #[test]
     fn every_form_escapes_what_was_typed() {
         let next = format!("/{HOSTILE}\"&a=b");
-        let sign_in = SignInPage { page: page(false), next: next.clone(), values: failed() };
+        let sign_in = SignInPage { page: page(false), reset: true, next: next.clone(), values: failed() };
         let sign_up = SignUpPage { page: page(true), next, values: failed() };
         for text in [sign_in.render().unwrap(), sign_up.render().unwrap()] {
             assert!(!text.contains("<script>"), "{text}");

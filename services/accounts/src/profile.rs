@@ -60,7 +60,7 @@ impl Accounts {
         Ok(self.current(session).await?.map(|account| account.view()))
     }
 
-    async fn current(&self, session: &Session) -> Result<Option<Account>> {
+    pub(crate) async fn current(&self, session: &Session) -> Result<Option<Account>> {
         let Some((account, last_used_at)) = store::current(&self.0.db, session.id).await? else {
             return Ok(None);
         };
@@ -219,7 +219,7 @@ impl Accounts {
     }
 
     /// Writes the next version, if there is one, with what follows from it. Answers both.
-    async fn save(&self, tx: &Tx, now: &Account, change: &Change) -> Result<(Account, Account)> {
+    pub(crate) async fn save(&self, tx: &Tx, now: &Account, change: &Change) -> Result<(Account, Account)> {
         let next = now.after(change);
         if next.version == now.version {
             return Ok((now.clone(), next));
@@ -228,12 +228,13 @@ impl Accounts {
         if next.role != now.role {
             store::revoke_all(tx, &self.0.web, next.id, None).await?;
         }
+        self.mail_after(tx, now, &next).await?;
         self.announce(tx, &Changed::updated(now, &next)).await?;
         Ok((now.clone(), next))
     }
 
     /// What was saved, once whoever looks up is told.
-    async fn written(&self, (old, new): (Account, Account)) -> Written {
+    pub(crate) async fn written(&self, (old, new): (Account, Account)) -> Written {
         if new.version != old.version {
             self.share(&Changed::updated(&old, &new)).await;
         }

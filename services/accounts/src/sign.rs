@@ -13,6 +13,7 @@ use web::{ByCookie, ClientAddr, MaybeSession, SESSION_LIFETIME, Session};
 use crate::changes::Changed;
 use crate::forms::Credentials;
 use crate::model::{Account, NewUser, SignUp, key};
+use crate::post::Kind as Mailed;
 use crate::session::Kind;
 use crate::store::{self, NewSession, Taken};
 use crate::{Accounts, device};
@@ -81,7 +82,8 @@ impl Accounts {
     pub async fn sign_up(&self, new: SignUp, client: &Client) -> Result<SignedIn> {
         self.count_sign_up(client)?;
         let session = SessionId::new(self.0.web.clock());
-        let created = self.create(new, Role::User, Some((session, client))).await?;
+        let created =
+            self.create(new, Role::User, Some((session, client)), Some(Mailed::Verification)).await?;
         let account = created.map_err(|taken| taken.error(ErrorKind::Invalid))?;
         self.signed_in(&account, session, self.end_of(SESSION_LIFETIME))
     }
@@ -92,7 +94,7 @@ impl Accounts {
     /// `Conflict` `User already exists`; `TooMany`; `Unavailable` when too many wait.
     pub async fn register(&self, new: SignUp, client: &Client) -> Result<UserState> {
         self.count_sign_up(client)?;
-        let created = self.create(new, Role::User, None).await?;
+        let created = self.create(new, Role::User, None, Some(Mailed::Verification)).await?;
         created.map(|account| account.state()).map_err(|_| Error::conflict("User already exists"))
     }
 
@@ -102,7 +104,7 @@ impl Accounts {
     /// `Invalid` with a sentence per field; `Conflict` `Email in use`, `Username in use`.
     pub async fn create_user(&self, new: NewUser) -> Result<UserState> {
         let (new, role) = new.checked()?;
-        let created = self.create(new, role, None).await?;
+        let created = self.create(new, role, None, None).await?;
         created.map(|account| account.state()).map_err(|taken| taken.error(ErrorKind::Conflict))
     }
 
@@ -201,12 +203,13 @@ impl Accounts {
         Ok(())
     }
 
-    /// Writes a new user, with a session for `opening` if asked.
+    /// Writes a new user, with a session for `opening` and a mail if asked.
     async fn create(
         &self,
         new: SignUp,
         role: Role,
         opening: Option<(SessionId, &Client)>,
+        mailed: Option<Mailed>,
     ) -> Result<std::result::Result<Account, Taken>> {
         let SignUp { email, username, password } = new;
         let place = self.0.passwords.enter()?;
@@ -224,7 +227,7 @@ impl Accounts {
             change: 0,
             changed_at: clock.now(),
         };
-        let (new, expires_at) = (&account, self.end_of(SESSION_LIFETIME));
+        let (new, email, expires_at) = (&account, &email, self.end_of(SESSION_LIFETIME));
         let created = self.0.db.write(|tx| async move {
             let new = match store::insert(&tx, new).await? {
                 Ok(new) => new,
@@ -232,6 +235,9 @@ impl Accounts {
             };
             if let Some((id, client)) = opening {
                 self.open_for(&tx, client, &client.new_session(id, new.id, expires_at)).await?;
+            }
+            if let Some(kind) = mailed {
+                self.queue(&tx, Some(new.id), kind, email.as_str()).await?;
             }
             self.announce(&tx, &Changed::created(&new)).await?;
             Ok(Ok(new))

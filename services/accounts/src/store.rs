@@ -1,9 +1,9 @@
-//! All of this service's SQL, with `sessions.rs`.
-
-pub(crate) mod sessions;
+//! All of this service's SQL, with the files beside.
 
 pub(crate) mod directory;
 mod lookups;
+pub(crate) mod mail;
+pub(crate) mod sessions;
 
 pub(crate) use lookups::look_up;
 
@@ -184,6 +184,7 @@ pub(crate) async fn delete(tx: &Tx, account: &Account) -> Result<Account> {
     let gone = Account { version: account.version + 1, ..counted(tx, account).await? };
     one(tx.execute(DELETE, &[&account.id, &account.version]).await?)?;
     tx.execute(FORGET_DEVICES, &[&account.id]).await?;
+    mail::forget(tx, account.id).await?;
     Ok(gone)
 }
 

@@ -214,12 +214,7 @@ async fn who_has_read_of_a_change_does_not_go_back() {
 async fn an_event_tells_the_other_processes() {
     let house = House::new().await;
     let operator = house.operator().await;
-    let other = accounts::Accounts::new(
-        house.db.clone(),
-        house.web.clone(),
-        &accounts::Settings::default(),
-        &cache::Memory::default(),
-    );
+    let other = house.other();
     let replica = web::stack(other.routes(), &house.web);
     let id = named(&house, "ann@example.com", "Ann").await;
     let names = [format!("id={id}"), "email=ann@example.com".into(), "username=ann".into()];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use accounts::{Accounts, MAX_TOKEN_LIFETIME, NewUser, Settings, TOKEN_LIFETIME};
 use axum::body::Body;
 use axum::http::{Request, header};
-use common::{House, a_database, a_web};
+use common::{House, SITE, a_database, a_web};
 use contracts::Role;
 use events::Bus;
 use kernel::Kind;
@@ -66,8 +66,8 @@ async fn a_restart_forgets_no_revocation() {
     house.call("POST", "/api/users/signout", &out, Value::Null).await;
 
     let web = a_web(&house.clock);
-    let memory = cache::Memory::default();
-    let restarted = Accounts::new(house.db.clone(), web.clone(), &Settings::default(), &memory);
+    let (memory, settings) = (cache::Memory::default(), Settings::default());
+    let restarted = Accounts::new(house.db.clone(), web.clone(), &settings, &memory, house.mail.clone());
     assert!(web.sessions().verify(&out).is_some());
     // Even before that, the row decides here.
     let session = web.sessions().verify(&out).unwrap();
@@ -86,7 +86,8 @@ async fn another_process_hears_of_a_revocation() {
     let web = a_web(&house.clock);
     let home = engines::Home::new().await;
     let db = a_database(&home, &house.clock).await;
-    let other = Accounts::new(db, web.clone(), &Settings::default(), &cache::Memory::default());
+    let (memory, settings) = (cache::Memory::default(), Settings::default());
+    let other = Accounts::new(db, web.clone(), &settings, &memory, house.mail.clone());
     house.call("POST", "/api/users/signout", &token, Value::Null).await;
     assert!(web.sessions().verify(&token).is_some());
     let recorded = house.db.outbox_waiting(100).await.unwrap();
@@ -105,7 +106,7 @@ async fn expired_sessions_are_swept_out() {
     house.sign_in("ann@example.com", "password").await;
     let stop = CancellationToken::new();
     let jobs: Vec<_> =
-        house.accounts.jobs().into_iter().map(|job| tokio::spawn((job.run)(stop.clone()))).collect();
+        house.accounts.jobs(SITE).into_iter().map(|job| tokio::spawn((job.run)(stop.clone()))).collect();
     let swept = async {
         loop {
             let (rows,): (i64,) = house.db.one("SELECT COUNT(*) FROM sessions", &[]).await.unwrap();

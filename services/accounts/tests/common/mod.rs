@@ -15,15 +15,20 @@ use db::{Db, Location};
 use engines::Home;
 use http_body_util::BodyExt as _;
 use kernel::{Clock, Instant};
+use mail::Mail;
 use serde_json::Value;
 use tower::ServiceExt as _;
 use web::{Config, Web};
+
+/// Where the links of mails lead.
+pub const SITE: &str = "https://shop.example";
 
 pub struct House {
     pub home: Home,
     pub clock: Clock,
     pub web: Web,
     pub db: Db,
+    pub mail: Mail,
     pub accounts: Accounts,
     pub app: Router,
 }
@@ -81,20 +86,30 @@ impl House {
     }
 
     pub async fn set(settings: Settings) -> Self {
+        Self::that_mails(settings, &mail::Settings::default()).await
+    }
+
+    pub async fn that_mails(settings: Settings, mail: &mail::Settings) -> Self {
         let home = Home::new().await;
         let clock = Clock::manual(Instant::from_millis(1_800_000_000_500));
         let web = a_web(&clock);
         let db = a_database(&home, &clock).await;
-        let accounts = Accounts::new(db.clone(), web.clone(), &settings, &Memory::default());
+        let mail = Mail::open(mail, Some(SITE), home.directory().join("mail"), clock.clone()).unwrap();
+        let accounts =
+            Accounts::new(db.clone(), web.clone(), &settings, &Memory::default(), mail.clone());
         let app = web::stack(accounts.routes(), &web);
-        Self { home, clock, web, db, accounts, app }
+        Self { home, clock, web, db, mail, accounts, app }
     }
 
-    /// Another process on the same database, that hears nothing of this one.
+    /// The service of another process on the same database, that hears nothing of this one.
+    pub fn other(&self) -> Accounts {
+        let (db, web, mail) = (self.db.clone(), self.web.clone(), self.mail.clone());
+        Accounts::new(db, web, &Settings::default(), &Memory::default(), mail)
+    }
+
+    /// Its pages and calls.
     pub fn replica(&self) -> Router {
-        let accounts =
-            Accounts::new(self.db.clone(), self.web.clone(), &Settings::default(), &Memory::default());
-        web::stack(accounts.routes(), &self.web)
+        web::stack(self.other().routes(), &self.web)
     }
 
     /// A request with a bearer token, if it is not empty, and a JSON body, if it is not null.
@@ -179,6 +194,43 @@ impl House {
     pub async fn revocations(&self) -> usize {
         self.events().await.iter().filter(|e| matches!(e, Event::SessionRevoked(_))).count()
     }
+}
+
+/// Mail.
+impl House {
+    /// Sends what is due, and takes the mails that were not taken before out of the folder.
+    pub async fn take_mail(&self) -> Vec<String> {
+        self.accounts.send_mail(SITE).await.unwrap();
+        let Ok(folder) = std::fs::read_dir(self.home.directory().join("mail")) else { return Vec::new() };
+        let taken = folder.map(|file| {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::remove_file(path).unwrap();
+            text
+        });
+        taken.collect()
+    }
+
+    /// The code of the one mail that is due: it goes to `to`, and its link to `page`.
+    pub async fn code(&self, to: &str, page: &str) -> String {
+        let mails = self.take_mail().await;
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        code_of(&mails[0], to, page)
+    }
+
+    /// Mails that wait, and codes that count.
+    pub async fn waiting(&self) -> (i64, i64) {
+        let (mails,): (i64,) = self.db.one("SELECT COUNT(*) FROM mails", &[]).await.unwrap();
+        let (codes,): (i64,) = self.db.one("SELECT COUNT(*) FROM mail_codes", &[]).await.unwrap();
+        (mails, codes)
+    }
+}
+
+pub fn code_of(mail: &str, to: &str, page: &str) -> String {
+    assert!(mail.contains(&format!("\r\nTo: {to}\r\n")), "{mail}");
+    let link = format!("{SITE}/{page}?code=");
+    let (_, rest) = mail.split_once(&link).unwrap_or_else(|| panic!("no {link} in {mail}"));
+    rest.split("\r\n").next().unwrap().to_owned()
 }
 
 /// As a browser asks.

@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use kernel::{Error, Instant, Result};
 use lettre::Address;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, Message};
 
 /// A plain text to one address.
 #[derive(Clone, Copy)]
@@ -38,8 +38,23 @@ impl Letter<'_> {
                 "auto-generated".to_owned(),
             ))
             .header(ContentType::TEXT_PLAIN)
-            .body(self.text.to_owned())
+            .body(body(self.text))
             .map_err(|e| Error::invalid("a mail cannot be written").because(e))
+    }
+}
+
+/// The longest line of a mail (RFC 5322, section 2.1.1).
+const LONGEST_LINE: usize = 998;
+
+/// A text as it is, where that may be: the library would break lines of more than 76 characters, and a link in a file is
+/// copied as it stands there.
+fn body(text: &str) -> Body {
+    let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    let is_plain = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
+    if is_plain && !text.replace("\r\n", "").contains('\r') {
+        Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
     }
 }
 
@@ -67,6 +82,17 @@ mod tests {
             assert!(text.contains(line), "{line:?} in {text}");
         }
         assert!(text.contains("@shop.example>\r\n") && text.contains("Message-ID: <"), "{text}");
+    }
+
+    #[test]
+    fn a_link_stays_whole_and_other_alphabets_arrive() {
+        let link = format!("https://{}.example/reset?code=x\n", "long".repeat(50));
+        let text = written("ann@example.com", "Hi", &link).unwrap();
+        assert!(text.contains(link.trim_end()) && text.contains("Encoding: 7bit"), "{text}");
+        for text in ["Grüße\n", &"x".repeat(999)] {
+            let text = written("ann@example.com", "Hi", text).unwrap();
+            assert!(text.is_ascii() && text.lines().all(|line| line.len() <= 76), "{text}");
+        }
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub(crate) fn text(site: &str, link: &str) -> String {
          somebody, we hope you, wants a new password at {site}\n\
          To choose one, open this page:\n\n\
          {link}\n\n\
-         The link counts for an hour, and once. A new password signs you out everywhere.\n\
+         The link counts for an hour, and once.\n\
+         A new password signs you out everywhere.\n\
          If it was not you, you need not do anything: the old password stays.\n"
     )
 }

@@ -5,6 +5,7 @@ mod counters;
 mod driver;
 mod gallery;
 mod keyboard;
+mod mailed;
 mod pages;
 mod qr;
 mod without_scripts;

@@ -13,6 +13,7 @@ use testkit::{App, Client};
 use super::counters;
 use super::driver::{Browser, Scripts};
 use super::gallery::Gallery;
+use super::mailed;
 use crate::house_page::park_revocation;
 use crate::journey::{hold, left, order_is, pay};
 
@@ -261,6 +262,7 @@ async fn every_page_is_fit_for_everybody() {
     gallery.visit_refused("not-found", "/nothing").await;
     forms(&mut gallery, &house, &many).await;
     account(&mut gallery, &house).await;
+    mailed::pages(&mut gallery, &house.app).await;
     orders(&mut gallery, &house, &many, &long, &expired).await;
 
     gallery.become_person(&house.fresh).await;

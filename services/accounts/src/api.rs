@@ -62,7 +62,7 @@ struct SessionUser {
 
 /// Nothing more to say.
 #[derive(Serialize, ToSchema)]
-struct Empty {}
+pub(crate) struct Empty {}
 
 /// What sign-up and sign-in say; the public name is for `currentuser`.
 fn identity(user: &UserState) -> Identity<'_> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use web::{Answer, Json, Result, Routes, Session, routes};
 
+use crate::api::Empty;
 use crate::bodies::{CodeBody, NewPasswordBody, ResetBody};
 use crate::forms::{Confirmation, NewPassword, Reset};
 use crate::{Accounts, Client};
@@ -17,10 +18,6 @@ pub(crate) fn routes() -> Routes<Accounts> {
         .api(routes!(ask_to_reset))
         .api(routes!(reset))
 }
-
-/// What is said of something that happens later, or has nothing more to say.
-#[derive(Serialize, ToSchema)]
-struct Nothing {}
 
 /// The address that was verified.
 #[derive(Serialize, ToSchema)]
@@ -36,7 +33,7 @@ struct VerifiedEmail {
     post, path = "/api/account/verification", tag = "accounts", operation_id = "askToVerify",
     security(("session" = [])),
     responses(
-        (status = 202, description = "It will be sent", body = Nothing),
+        (status = 202, description = "It will be sent", body = Empty),
         (status = 400, description = "There is no address to verify"),
         (status = 409, description = "Email is verified already"),
         (status = 429, description = "Too many attempts, please try again later"),
@@ -44,7 +41,7 @@ struct VerifiedEmail {
 )]
 async fn ask_to_verify(State(accounts): State<Accounts>, session: Session) -> Result<Answer> {
     accounts.ask_to_verify(&session).await?;
-    Ok(Answer::json(StatusCode::ACCEPTED, &Nothing {}))
+    Ok(Answer::json(StatusCode::ACCEPTED, &Empty {}))
 }
 
 /// Verify an address
@@ -72,7 +69,7 @@ async fn verify(State(accounts): State<Accounts>, Json(fields): Json) -> Result<
     post, path = "/api/account/reset", tag = "accounts", operation_id = "askToReset", security(),
     request_body = ResetBody,
     responses(
-        (status = 202, description = "If somebody signs in with the address, it will be sent", body = Nothing),
+        (status = 202, description = "If somebody signs in with the address, it will be sent", body = Empty),
         (status = 400, description = "email: Email must be valid"),
         (status = 429, description = "Too many attempts, please try again later"),
     ),
@@ -83,7 +80,7 @@ async fn ask_to_reset(
     Json(fields): Json,
 ) -> Result<Answer> {
     accounts.ask_to_reset(&Reset::read(fields)?.email, &client).await?;
-    Ok(Answer::json(StatusCode::ACCEPTED, &Nothing {}))
+    Ok(Answer::json(StatusCode::ACCEPTED, &Empty {}))
 }
 
 /// Choose another password
@@ -94,7 +91,7 @@ async fn ask_to_reset(
     post, path = "/api/account/reset/confirm", tag = "accounts", operation_id = "resetPassword", security(),
     request_body = NewPasswordBody,
     responses(
-        (status = 200, description = "The password is the new one", body = Nothing),
+        (status = 200, description = "The password is the new one", body = Empty),
         (status = 400, description = "code: Code must be given | \
             newPassword: Password must be between 8 and 128 characters | \
             This link does not count any more: it has expired, was used, or is for another address"),
@@ -103,5 +100,5 @@ async fn ask_to_reset(
 async fn reset(State(accounts): State<Accounts>, Json(fields): Json) -> Result<Answer> {
     let NewPassword { code, password } = NewPassword::read(fields)?;
     accounts.reset(code, password).await?;
-    Ok(Answer::ok(&Nothing {}))
+    Ok(Answer::ok(&Empty {}))
 }

@@ -45,8 +45,8 @@ struct ForgotPage {
 #[template(path = "reset.html")]
 struct ResetPage {
     page: Page,
-    /// Whether the link counts, as far as can be known before it is used.
-    counts: bool,
+    /// Whose password it is, if the link counts, as far as can be known before it is used.
+    email: Option<String>,
     values: FormView,
 }
 
@@ -122,9 +122,9 @@ async fn reset_form(
     query: AskedQuery,
 ) -> web::Result<Response> {
     let code = asked(query).code;
-    let counts = accounts.may_reset(&Code::given(code.clone())).await?;
+    let email = accounts.may_reset(&Code::given(code.clone())).await?;
     let values = FormView::default().with("code", code);
-    Ok(web::html(&accounts.reset_page(session.as_ref(), counts, values)))
+    Ok(web::html(&accounts.reset_page(session.as_ref(), email, values)))
 }
 
 async fn reset(
@@ -137,9 +137,9 @@ async fn reset(
     match accounts.choose(fields).await {
         Ok(()) => Ok(see_other("/signin?reset=1")),
         Err(error) => {
-            let counts = accounts.may_reset(&code).await?;
+            let email = accounts.may_reset(&code).await?;
             let page =
-                |error: &_| accounts.reset_page(session.as_ref(), counts, FormView::failed(typed, error));
+                |error: &_| accounts.reset_page(session.as_ref(), email, FormView::failed(typed, error));
             Ok(again(error, page))
         }
     }
@@ -159,7 +159,7 @@ impl Accounts {
         ForgotPage { page: Page::new(&self.0.web, session, "Forgotten password", "/forgot"), done, values }
     }
 
-    fn reset_page(&self, session: Option<&Session>, counts: bool, values: FormView) -> ResetPage {
-        ResetPage { page: Page::new(&self.0.web, session, "A new password", "/reset"), counts, values }
+    fn reset_page(&self, session: Option<&Session>, email: Option<String>, values: FormView) -> ResetPage {
+        ResetPage { page: Page::new(&self.0.web, session, "A new password", "/reset"), email, values }
     }
 }

@@ -41,12 +41,12 @@ impl Accounts {
         self.0.db.write(|tx| async move { self.queue(&tx, None, Kind::Reset, email.as_str()).await }).await
     }
 
-    /// Whether a code may choose a password now.
+    /// Whose password a code may choose now, by their address.
     ///
     /// # Errors
     /// As the database says.
-    pub(crate) async fn may_reset(&self, code: &Code) -> Result<bool> {
-        rows::counts(&self.0.db, code, Kind::Reset).await
+    pub(crate) async fn may_reset(&self, code: &Code) -> Result<Option<String>> {
+        rows::address_of(&self.0.db, code, Kind::Reset).await
     }
 
     /// Sets another password for whom a code was sent to, and ends all their sessions and tokens. It shows as well that
@@ -57,7 +57,7 @@ impl Accounts {
     /// password now; `Unavailable` when too many wait.
     pub(crate) async fn reset(&self, code: Code, password: Password) -> Result<()> {
         // Hashing is dear, so nobody has it done with a code of their own making.
-        if !self.may_reset(&code).await? {
+        if self.may_reset(&code).await?.is_none() {
             return Err(no_such_code());
         }
         let password_hash = Some(self.0.passwords.hash(&self.0.passwords.enter()?, password).await?);

@@ -188,6 +188,7 @@ async fn the_pages_lead_from_a_forgotten_password_to_a_new_one() {
         page.text
     );
     assert_eq!(page.headers["cache-control"], "no-store");
+    assert!(page.text.contains("For ann@example.com."), "{}", page.text);
     let short = house.submit("/reset", "", &format!("code={code}&newPassword=s3cret")).await;
     assert!(
         short.status == 400 && short.text.contains(&code) && !short.text.contains("s3cret"),

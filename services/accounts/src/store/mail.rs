@@ -97,12 +97,12 @@ pub(crate) async fn keep_code(
         .map(drop)
 }
 
-/// Whether a code counts, as far as that can be known without using it.
-pub(crate) async fn counts(db: &Db, code: &Code, kind: Kind) -> Result<bool> {
+/// The address that a code counts for, as far as that can be known without using it.
+pub(crate) async fn address_of(db: &Db, code: &Code, kind: Kind) -> Result<Option<String>> {
     let now = db.clock().now();
     let found: Option<(UserId, String)> =
         db.optional(FIND_CODE, &[&code.hash(), &kind.as_str(), &now]).await?;
-    Ok(found.is_some())
+    Ok(found.map(|(_, email_key)| email_key))
 }
 
 /// Uses a code up. Whose it was, locked; `None` if it does not count, or not for the address that they have now. Of

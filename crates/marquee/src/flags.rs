@@ -273,7 +273,8 @@ impl Flags {
     /// # Errors
     /// `Invalid` for a secret's file that cannot be read.
     pub(crate) fn settings(self) -> Result<Settings> {
-        let Self { keeping, serving, tls, mail, sale, counting, listing, bus, cache, limits, watching: _ } = self;
+        let Self { keeping, serving, tls, mail, sale, counting, listing, bus, cache, limits, watching: _ } =
+            self;
         Ok(Settings {
             services: Service::ALL.to_vec(),
             data: keeping.data.clone(),

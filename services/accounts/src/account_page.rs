@@ -21,6 +21,7 @@ pub(crate) fn routes() -> Routes<Accounts> {
         .route("/account", get(show))
         .route("/account/profile", post(change_profile))
         .route("/account/password", post(change_password))
+        .route("/account/verification", post(ask_to_verify))
         .route("/account/sessions/{id}/signout", post(sign_out_one))
         .route("/account/signout", post(sign_out_everywhere))
 }
@@ -38,6 +39,8 @@ struct AccountPage {
 /// What is on the page besides its forms.
 struct Overview {
     user: User,
+    /// Whether the address is known to be theirs.
+    verified: bool,
     joined: Moment,
     rows: Vec<Row>,
     /// What was just done.
@@ -89,6 +92,7 @@ fn told(done: &str) -> Option<&'static str> {
             Some("Your password is changed. You are signed out everywhere else, and API tokens have ended.")
         }
         "session" => Some("That one is signed out."),
+        "mail" => Some("A mail is on its way. Its link counts for 24 hours."),
         _ => None,
     }
 }
@@ -104,7 +108,20 @@ async fn show(
     // One more than is shown says whether there are older ones.
     let newest_first = Paging { limit: paging.limit + 1, descending: true, ..paging.clone() };
     let own = accounts.listed(&session, &newest_first).await?;
-    Ok(web::html(&accounts.account_page(&session, user, own, &paging, told(&wanted.done))))
+    let verified = accounts.verified_at(session.user).await?.is_some();
+    let done = told(&wanted.done);
+    Ok(web::html(&accounts.account_page(&session, (user, verified), own, &paging, done)))
+}
+
+async fn ask_to_verify(
+    State(accounts): State<Accounts>,
+    PageSession(session): PageSession,
+) -> web::Result<Response> {
+    match accounts.ask_to_verify(&session).await {
+        // It is verified, which is what was wanted.
+        Err(error) if error.kind == ErrorKind::Conflict => Ok(see_other("/account")),
+        asked => Ok(asked.map(|()| see_other("/account?done=mail"))?),
+    }
 }
 
 async fn change_profile(
@@ -181,7 +198,7 @@ impl Accounts {
     fn account_page(
         &self,
         session: &Session,
-        user: User,
+        (user, verified): (User, bool),
         mut own: Vec<OwnSession>,
         paging: &Paging,
         done: Option<&'static str>,
@@ -198,6 +215,7 @@ impl Accounts {
         let overview = Overview {
             joined: user.created_at.into(),
             user,
+            verified,
             rows: own.into_iter().map(Row::from).collect(),
             done,
             further: paging.after.is_some(),
@@ -274,7 +292,8 @@ mod tests {
         let profile = FormView::default().with("username", HOSTILE).with("email", HOSTILE);
         let rows = own.into_iter().map(Row::from).collect();
         let (done, older) = (told("password"), Some(older(SessionId::new(&clock()), 50)));
-        let overview = Overview { user, joined: now.into(), rows, done, further: true, older };
+        let overview =
+            Overview { user, verified: false, joined: now.into(), rows, done, further: true, older };
         AccountPage {
             overview: Some(overview),
             profile: Some(profile),

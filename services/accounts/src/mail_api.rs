@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use web::{Answer, Json, Result, Routes, Session, routes};
@@ -97,8 +98,8 @@ async fn ask_to_reset(
             This link does not count any more: it has expired, was used, or is for another address"),
     ),
 )]
-async fn reset(State(accounts): State<Accounts>, Json(fields): Json) -> Result<Answer> {
+async fn reset(State(accounts): State<Accounts>, Json(fields): Json) -> Result<Response> {
     let NewPassword { code, password } = NewPassword::read(fields)?;
-    accounts.reset(code, password).await?;
-    Ok(Answer::ok(&Empty {}))
+    let change = accounts.reset(code, password).await?;
+    Ok(accounts.told(change, Answer::ok(&Empty {}).into_response()))
 }

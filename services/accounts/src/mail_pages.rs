@@ -135,7 +135,7 @@ async fn reset(
     let typed = fields.typed();
     let code = Code::given(typed.get("code").cloned().unwrap_or_default());
     match accounts.choose(fields).await {
-        Ok(()) => Ok(see_other("/signin?reset=1")),
+        Ok(change) => Ok(accounts.told(change, see_other("/signin?reset=1"))),
         Err(error) => {
             let email = accounts.may_reset(&code).await?;
             let page =
@@ -146,7 +146,7 @@ async fn reset(
 }
 
 impl Accounts {
-    async fn choose(&self, fields: web::Fields) -> Result<()> {
+    async fn choose(&self, fields: web::Fields) -> Result<i64> {
         let NewPassword { code, password } = NewPassword::read(fields)?;
         self.reset(code, password).await
     }

@@ -50,12 +50,12 @@ impl Accounts {
     }
 
     /// Sets another password for whom a code was sent to, and ends all their sessions and tokens. It shows as well that
-    /// the address is theirs.
+    /// the address is theirs. Answers the number of this change.
     ///
     /// # Errors
     /// `Invalid` if the code does not count: it is wrong, was used, has expired, or its user has another address or
     /// password now; `Unavailable` when too many wait.
-    pub(crate) async fn reset(&self, code: Code, password: Password) -> Result<()> {
+    pub(crate) async fn reset(&self, code: Code, password: Password) -> Result<i64> {
         // Hashing is dear, so nobody has it done with a code of their own making.
         if self.may_reset(&code).await?.is_none() {
             return Err(no_such_code());
@@ -64,14 +64,14 @@ impl Accounts {
         let (code, change) = (&code, &Change { password_hash, ..Change::default() });
         let reset = self.0.db.write(|tx| async move {
             let now = rows::use_code(&tx, code, Kind::Reset).await?.ok_or_else(no_such_code)?;
-            let next = self.save(&tx, &now, change).await?;
-            store::revoke_all(&tx, &self.0.web, next.id, None).await?;
-            self.note_verified(&tx, &next).await?;
-            Ok::<_, Error>(next)
+            let saved = self.save(&tx, &now, change).await?;
+            store::revoke_all(&tx, &self.0.web, now.id, None).await?;
+            self.note_verified(&tx, &saved.1).await?;
+            Ok::<_, Error>(saved)
         });
-        let account = reset.await?;
+        let saved = reset.await?;
         // Whoever guessed before guesses at something else now, and the owner is not to wait for that.
-        self.0.account_failures.forget(&account.email_key().unwrap_or_default());
-        Ok(())
+        self.0.account_failures.forget(&saved.1.email_key().unwrap_or_default());
+        Ok(self.written(saved).await.change)
     }
 }

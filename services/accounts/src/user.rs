@@ -32,6 +32,8 @@ struct UserPage {
     id: String,
     name: String,
     email: Option<String>,
+    /// Whether the address is known to be theirs.
+    verified: bool,
     username: Option<String>,
     operator: bool,
     version: i64,
@@ -109,7 +111,8 @@ async fn show(
     let sessions = store::own(&accounts.0.db, id, None, true, limit).await?;
     let page = Page::new(&accounts.0.web, Some(&session), known_by(&user), "/house/users");
     let Query(done) = done.unwrap_or_default();
-    Ok(web::html(&UserPage::new(page, user, &session, sessions, done.told())))
+    let verified = accounts.verified_at(id).await?.is_some();
+    Ok(web::html(&UserPage::new(page, (user, verified), &session, sessions, done.told())))
 }
 
 /// What somebody is known by: the address, or the name of one who has none.
@@ -120,7 +123,7 @@ pub(crate) fn known_by(user: &User) -> String {
 impl UserPage {
     fn new(
         page: Page,
-        user: User,
+        (user, verified): (User, bool),
         session: &Session,
         sessions: Vec<OwnSession>,
         done: Option<&'static str>,
@@ -130,6 +133,7 @@ impl UserPage {
             id: user.id.to_string(),
             name: known_by(&user),
             email: user.email,
+            verified,
             username: user.username,
             operator: user.role == Role::Operator,
             version: user.version,
@@ -191,7 +195,7 @@ mod tests {
         let ids: Vec<_> = sessions.iter().map(|session| session.id.to_string()).collect();
         let page = Page::new(&web, Some(&session), known_by(&user), "/house/users");
         let done = Done { done: Some(done.to_owned()) }.told();
-        let text = UserPage::new(page, user, &session, sessions, done).render().unwrap();
+        let text = UserPage::new(page, (user, true), &session, sessions, done).render().unwrap();
         assert!(ids.iter().all(|id| !text.contains(id)), "nobody's session is named: {text}");
         text
     }

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use accounts::{Accounts, Limits};
+use accounts::{Accounts, Settings};
 use common::{House, SITE, code_of};
 use engines::Postbox;
 use futures_util::future::join_all;
@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 async fn house_at(server: &Postbox) -> House {
     let settings = mail::Settings { smtp_url: Some(server.url()), ..mail::Settings::default() };
-    House::that_mails(Limits::default(), &settings).await
+    House::that_mails(Settings::default(), &settings).await
 }
 
 #[tokio::test]
 async fn a_mail_that_a_crash_left_behind_is_sent_by_the_next_process() {
     let house = House::new().await;
     house.sign_up("ann@example.com").await;
-    let next = Accounts::new(house.db.clone(), house.web.clone(), &Limits::default(), house.mail.clone());
+    let next = house.other();
     next.send_mail(SITE).await.unwrap();
     assert_eq!(house.take_mail().await.len(), 1);
 }
@@ -124,7 +124,7 @@ async fn of_several_processes_one_sends_a_mail() {
     }
     let processes = (0..4).map(|_| {
         let (db, web, mail) = (house.db.clone(), house.web.clone(), house.mail.clone());
-        let accounts = Accounts::new(db, web, &Limits::default(), mail);
+        let accounts = Accounts::new(db, web, &Settings::default(), &cache::Memory::default(), mail);
         tokio::spawn(async move { accounts.send_mail(SITE).await })
     });
     join_all(processes).await.into_iter().for_each(|sent| sent.unwrap().unwrap());

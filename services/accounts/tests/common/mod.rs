@@ -95,8 +95,7 @@ impl House {
         let web = a_web(&clock);
         let db = a_database(&home, &clock).await;
         let mail = Mail::open(mail, Some(SITE), home.directory().join("mail"), clock.clone()).unwrap();
-        let accounts =
-            Accounts::new(db.clone(), web.clone(), &settings, &Memory::default(), mail.clone());
+        let accounts = Accounts::new(db.clone(), web.clone(), &settings, &Memory::default(), mail.clone());
         let app = web::stack(accounts.routes(), &web);
         Self { home, clock, web, db, mail, accounts, app }
     }

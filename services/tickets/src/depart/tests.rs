@@ -19,8 +19,16 @@ fn draft(n: usize) -> Draft {
 impl House {
     /// Hears that users are deleted, all at once.
     async fn hears_of_deleted(&self, users: &[UserId]) {
-        let state =
-            |id: &UserId| UserState { id: *id, version: 1, email: None, username: None, role: Role::User };
+        let state = |id: &UserId| UserState {
+            id: *id,
+            version: 1,
+            email: None,
+            username: None,
+            role: Role::User,
+            change: 0,
+            former_email: None,
+            former_username: None,
+        };
         let events: Vec<Event> = users.iter().map(|id| Event::UserDeleted(state(id))).collect();
         let (events, tickets): (&Vec<&Event>, _) = (&events.iter().collect(), &self.tickets);
         self.db.write(|tx| async move { tickets.handle(&tx, events).await }).await.unwrap();

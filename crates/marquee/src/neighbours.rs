@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use accounts::Accounts;
+use accounts::{Accounts, Uses};
 use contracts::Event;
 use events::Nats;
 use kernel::{Error, Instant, Result, SessionId};
@@ -20,6 +20,8 @@ use web::Web;
 const CHANGES: &str = "changes";
 /// Asks for revoked sessions after an id.
 const REVOKED: &str = "revoked";
+/// Says which sessions were used, to a process that writes it down.
+const USED: &str = "used";
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long to wait after nobody answered.
@@ -31,6 +33,8 @@ const ANEW: Duration = Duration::from_secs(30);
 
 /// One page of the revoked sessions, with the ends of their tokens.
 type Revoked = Vec<(SessionId, Instant)>;
+/// Sessions, with when they were last used.
+type Used = Vec<(SessionId, Instant)>;
 
 /// Tells this process which live sessions were revoked before it started.
 pub(crate) async fn load_revocations(accounts: &Accounts, web: &Web) -> Result<()> {
@@ -76,6 +80,7 @@ pub(crate) async fn meet(
     }
     tasks.spawn(until(stop, keep_learning(nats.clone(), web.clone(), accounts.cloned())));
     if let Some(accounts) = accounts.cloned() {
+        let noting = accounts.clone();
         let answer = move |after: String| {
             let accounts = accounts.clone();
             async move {
@@ -84,6 +89,25 @@ pub(crate) async fn meet(
             }
         };
         nats.answer(REVOKED, answer).await?;
+        let note = move |used: String| {
+            let accounts = noting.clone();
+            async move {
+                let used: Used = serde_json::from_str(&used)
+                    .map_err(|e| Error::invalid("no list of sessions").because(e))?;
+                accounts.note_uses(&used).await.map(|()| String::new())
+            }
+        };
+        nats.answer(USED, note).await?;
+    } else {
+        let nats = nats.clone();
+        let tell = move |used: Used| {
+            let nats = nats.clone();
+            async move {
+                let used = serde_json::to_string(&used).map_err(|e| Error::internal("no JSON").because(e))?;
+                nats.ask(USED, &used, ANSWER).await.map(drop)
+            }
+        };
+        tasks.spawn((Uses::new(web).job(tell).run)(stop.clone()));
     }
     Ok(())
 }

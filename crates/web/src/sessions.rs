@@ -62,9 +62,19 @@ impl Sessions {
 
     /// The session of a token: signed by us, not yet expired, not revoked.
     pub fn verify(&self, token: &str) -> Option<Session> {
-        let session = self.verified.session(token, || self.decode(token))?;
-        let live = self.clock.now() < session.expires_at && !self.revocations.is_revoked(session.id);
-        live.then_some(session)
+        let known = self.verified.session(token, || self.decode(token))?;
+        let (session, now) = (&known.session, self.clock.now());
+        let live = now < session.expires_at && !self.revocations.is_revoked(session.id);
+        live.then(|| {
+            known.use_at(now);
+            session.clone()
+        })
+    }
+
+    /// The sessions that this process was shown after `since`, with when it last was: those of the 10,000 that are seen
+    /// most.
+    pub fn used(&self, since: Instant) -> Vec<(SessionId, Instant)> {
+        self.verified.used(since)
     }
 
     /// What a token says that we signed.

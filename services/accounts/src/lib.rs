@@ -29,6 +29,7 @@ mod sign;
 mod store;
 mod user;
 mod users;
+mod uses;
 mod verification;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use model::{NewUser, SignUp, User};
 pub use profile::{AccountChange, UserChange, Written};
 pub use session::{Kind, OwnSession};
 pub use sign::{Client, MAX_TOKEN_LIFETIME, SignedIn, TOKEN_LIFETIME};
+pub use uses::Uses;
 
 /// This service's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -154,7 +156,7 @@ impl Accounts {
     /// slash at the end; an address that the installation was told wins over it.
     pub fn jobs(&self, site: &str) -> Vec<Job> {
         let site = self.0.web.public_url().unwrap_or(site).to_owned();
-        vec![jobs::prune(self), post::job(self, site)]
+        vec![jobs::prune(self), uses::note_uses(self), post::job(self, site)]
     }
 
     /// Brings those metrics up to date that are read rather than counted.

@@ -9,6 +9,7 @@ pub(crate) use lookups::look_up;
 
 use contracts::{Event, SessionState};
 use db::{Db, Param, Tx, from_row};
+use futures_util::future::try_join_all;
 use kernel::{Error, Instant, Result, SessionId, UserId};
 use web::{Span, Web};
 
@@ -235,6 +236,18 @@ pub(crate) async fn current(db: &Db, session: SessionId) -> Result<Option<(Accou
 /// Notes that a session is in use, unless that was noted after `before`.
 pub(crate) async fn touch(db: &Db, session: SessionId, now: Instant, before: Instant) -> Result<()> {
     db.write(|tx| async move { tx.execute(TOUCH, &[&session, &now, &before]).await.map(drop) }).await
+}
+
+/// Notes when sessions were last used, those that exist.
+pub(crate) async fn note_uses(db: &Db, used: &[(SessionId, Instant)]) -> Result<()> {
+    db.write(|tx| async move {
+        let all = used.iter().map(|(session, at)| {
+            let tx = &tx;
+            async move { tx.execute(TOUCH, &[session, at, at]).await.map(drop) }
+        });
+        try_join_all(all).await.map(drop)
+    })
+    .await
 }
 
 /// A user's live sessions and tokens, in order of creation.

@@ -357,3 +357,21 @@ async fn an_address_cannot_have_the_page_say_anything() {
         assert!(!page.text.contains("closed"), "{}", page.text);
     }
 }
+
+/// Tickets and orders verify tokens alone; what they were shown counts as use all the same.
+#[tokio::test]
+async fn a_session_that_other_services_are_shown_is_in_use() {
+    let house = House::new().await;
+    let (_, token) = house.sign_up("ann@example.com").await;
+    let other = house.sign_in("ann@example.com", "password").await.token();
+    let uses = accounts::Uses::new(&house.web);
+    house.clock.advance(Duration::from_secs(300));
+    let used_at = house.clock.now();
+    assert!(house.web.sessions().verify(&token).is_some());
+    house.clock.advance(Duration::from_secs(30));
+    for _ in 0..2 {
+        uses.note(async |used| house.accounts.note_uses(&used).await).await.unwrap();
+    }
+    let listed = house.get("/api/account/sessions", &other).await.json();
+    assert_eq!(listed[0]["lastUsedAt"], serde_json::to_value(used_at).unwrap(), "{listed}");
+}

@@ -53,7 +53,11 @@ impl Verified {
     }
 
     /// The session of `token`: what `verify` found the first time, if it found one.
-    pub(crate) fn session(&self, token: &str, verify: impl FnOnce() -> Option<Session>) -> Option<Arc<Known>> {
+    pub(crate) fn session(
+        &self,
+        token: &str,
+        verify: impl FnOnce() -> Option<Session>,
+    ) -> Option<Arc<Known>> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         if let Some(known) = self.cache.get(&digest) {
             self.hits.increment(1);
@@ -68,7 +72,8 @@ impl Verified {
 
     /// The sessions that were used after `since`, with when they last were.
     pub(crate) fn used(&self, since: Instant) -> Vec<(SessionId, Instant)> {
-        let used = |known: Arc<Known>| (known.session.id, Instant::from_millis(known.used.load(Ordering::Relaxed)));
+        let used =
+            |known: Arc<Known>| (known.session.id, Instant::from_millis(known.used.load(Ordering::Relaxed)));
         self.cache.iter().map(|(_, known)| used(known)).filter(|(_, at)| *at > since).collect()
     }
 }
@@ -106,7 +111,10 @@ mod tests {
         for (after, noted) in [(0, 0), (10, 0), (10, 20)] {
             clock.advance(Duration::from_secs(after));
             assert!(web.sessions().verify(&token).is_some());
-            assert_eq!(web.sessions().used(begin - OFTEN), [(session.id, begin + Duration::from_secs(noted))]);
+            assert_eq!(
+                web.sessions().used(begin - OFTEN),
+                [(session.id, begin + Duration::from_secs(noted))]
+            );
         }
         assert!(web.sessions().used(clock.now()).is_empty());
     }

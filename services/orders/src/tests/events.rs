@@ -86,10 +86,6 @@ async fn a_deleted_buyer_lets_go_what_is_not_paid_and_keeps_what_is() {
     let mut payment = house.begin_payment(paying).await;
     let stranger = house.stranger();
     let other = house.post(Some(&stranger), "/api/orders", &json!({ "ticketId": ticket })).await.order();
-    let deleted = |user| {
-        let state = UserState { id: user, version: 1, email: None, username: None, role: Role::User };
-        Event::UserDeleted(state)
-    };
     house.hear(deleted(house.buyer.user)).await;
     house.hear(deleted(house.buyer.user)).await;
     house.hear(deleted(house.seller.user)).await;
@@ -119,6 +115,19 @@ async fn a_deleted_buyer_lets_go_what_is_not_paid_and_keeps_what_is() {
 }
 
 /// A transaction has its time: of a great many holds the last end by themselves.
+fn deleted(user: UserId) -> Event {
+    Event::UserDeleted(UserState {
+        id: user,
+        version: 1,
+        email: None,
+        username: None,
+        role: Role::User,
+        change: 0,
+        former_email: None,
+        former_username: None,
+    })
+}
+
 #[tokio::test]
 async fn a_deleted_buyer_s_holds_end_a_thousand_at_once() {
     let house = House::new().await;
@@ -127,8 +136,7 @@ async fn a_deleted_buyer_s_holds_end_a_thousand_at_once() {
     for _ in 0..1_005 {
         orders.push(house.reserve(ticket, 1).await.order());
     }
-    let (id, role) = (house.buyer.user, Role::User);
-    house.hear(Event::UserDeleted(UserState { id, version: 1, email: None, username: None, role })).await;
+    house.hear(deleted(house.buyer.user)).await;
     assert_eq!(house.standing(orders[999]).await.0, OrderStatus::Cancelled);
     assert_eq!(house.standing(orders[1_000]).await.0, OrderStatus::Created);
     house.hold_ends(orders[1_000]).await;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use kernel::{Error, Result};
 use serde_json::Value;
-use web::About;
+use web::{About, Tagged};
 
 use crate::{Service, operations};
 
@@ -28,12 +28,13 @@ static DOCUMENT: LazyLock<Result<Document>> = LazyLock::new(|| {
     let text = serde_json::to_string_pretty(&value);
     let mut text = text.map_err(|e| Error::internal("the OpenAPI document has no JSON").because(e))?;
     text.push('\n');
-    Ok(Document { value, text })
+    Ok(Document { value, tagged: Tagged::new(text.clone()), text })
 });
 
 struct Document {
     value: Value,
     text: String,
+    tagged: Tagged,
 }
 
 fn document() -> Result<&'static Document> {
@@ -43,6 +44,11 @@ fn document() -> Result<&'static Document> {
 /// The document as JSON, indented.
 pub(crate) fn text() -> Result<&'static str> {
     document().map(|document| document.text.as_str())
+}
+
+/// The same as an answer.
+pub(crate) fn tagged() -> Result<&'static Tagged> {
+    document().map(|document| &document.tagged)
 }
 
 /// The document.

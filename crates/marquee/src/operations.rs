@@ -10,7 +10,7 @@ use kernel::{Error, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::{Documentation, Routes, Web, routes};
+use web::{Documentation, IfNoneMatch, Routes, Web, routes};
 
 use crate::gauges::Gauges;
 use crate::{House, openapi, telemetry};
@@ -102,11 +102,13 @@ async fn alive() -> Json<Health> {
 /// The OpenAPI document
 #[utoipa::path(
     get, path = "/api/openapi.json", tag = "operations", operation_id = "openapi", security(),
-    responses((status = 200, description = "OpenAPI 3.1", body = Object, example = json!({"openapi": "3.1.0"}))),
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object, example = json!({"openapi": "3.1.0"})),
+        (status = 304, description = "As the `If-None-Match` of the request has it"),
+    ),
 )]
-async fn document() -> web::Result<Response> {
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
-    Ok((headers, openapi::text()?).into_response())
+async fn document(known: IfNoneMatch) -> web::Result<Response> {
+    Ok(openapi::tagged()?.answer(&known, web::PUBLIC))
 }
 
 /// Whether requests should be sent here

@@ -29,6 +29,8 @@ impl Asset {
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
             (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
+            // Who takes gzip is sent another one.
+            (header::VARY, HeaderValue::from_static("accept-encoding")),
         ];
         (headers, self.bytes).into_response()
     }

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use askama::Template;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kernel::Money;
@@ -84,17 +85,26 @@ pub fn html<T: Template>(template: &T) -> Response {
 
 /// A page with another status: a form that has to be filled in again, say.
 pub fn html_with<T: Template>(status: StatusCode, template: &T) -> Response {
-    match template.render() {
-        Ok(text) => {
-            let content_type = HeaderValue::from_static("text/html; charset=utf-8");
-            let headers = [
-                (header::CONTENT_TYPE, content_type),
-                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            ];
-            (status, headers, text).into_response()
-        }
-        Err(e) => Failure(kernel::Error::internal("a page could not be rendered").because(e)).into_response(),
+    match rendered(template) {
+        Ok(text) => (status, html_text(text)).into_response(),
+        Err(e) => Failure(e).into_response(),
     }
+}
+
+/// The text of a page.
+///
+/// # Errors
+/// `Internal` if it could not be rendered.
+pub fn rendered<T: Template>(template: &T) -> kernel::Result<String> {
+    template.render().map_err(|e| kernel::Error::internal("a page could not be rendered").because(e))
+}
+
+/// A page whose text is [`rendered`], 200.
+pub fn html_text(text: impl Into<Body>) -> Response {
+    let content_type = HeaderValue::from_static("text/html; charset=utf-8");
+    let headers =
+        [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (headers, text.into()).into_response()
 }
 
 /// The page of a problem.

@@ -3,7 +3,7 @@
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use kernel::Error;
 use serde::Serialize;
@@ -83,6 +83,11 @@ impl<I: std::fmt::Display> Span<I> {
 }
 
 impl Paging {
+    /// Whether this is what most people ask for: the first part, as long as parts are if nobody says how long.
+    pub fn is_beginning(&self) -> bool {
+        self.limit == DEFAULT && self.after.is_none()
+    }
+
     /// The part of a list of things whose ids are `I`.
     ///
     /// # Errors
@@ -106,14 +111,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
 /// A JSON array of `items`, with a link to the rest if there may be more: if it is as long as it may be.
 /// `last_id` is what the next request has to come after; all other parameters stay as they are.
 pub fn list<T: Serialize>(uri: &Uri, paging: &Paging, items: &[T], last_id: Option<String>) -> Response {
-    let answer = Answer::json(StatusCode::OK, &items);
+    let mut response = Answer::json(StatusCode::OK, &items).into_response();
     let full = i64::try_from(items.len()).is_ok_and(|n| n >= paging.limit);
-    let link = last_id.filter(|_| full).and_then(|last| HeaderValue::try_from(next_link(uri, &last)).ok());
-    let mut response = answer.into_response();
-    if let Some(link) = link {
-        response.headers_mut().insert(header::LINK, link);
+    if let Some(last) = last_id.filter(|_| full) {
+        response.headers_mut().extend(next(uri, &last));
     }
     response
+}
+
+/// The header that links to what comes after the thing with `last_id`, for a list that may go on there.
+pub fn next(uri: &Uri, last_id: &str) -> Option<(HeaderName, HeaderValue)> {
+    HeaderValue::try_from(next_link(uri, last_id)).ok().map(|link| (header::LINK, link))
 }
 
 fn next_link(uri: &Uri, last: &str) -> String {

@@ -47,7 +47,7 @@ impl Known {
 
 impl Verified {
     pub(crate) fn new() -> Self {
-        describe_counter!(LOOKS, "Looks into a cache, by whether the answer was there.");
+        describe_counter!(LOOKS, "Looks into a cache, by where the answer was: hit is in this process.");
         let looks = |result| counter!(LOOKS, "cache" => "sessions", "result" => result);
         Self { cache: Cache::new(MOST), hits: looks("hit"), misses: looks("miss") }
     }

@@ -66,8 +66,8 @@ where
         Some(found)
     }
 
-    /// What is at `key`, true as of the change `since` or later, and never older than [`Policy::bound`]. However many ask,
-    /// `load` reads the database once for all of them.
+    /// What is at `key`, true as of the change `since` or later, and never from longer before this call than
+    /// [`Policy::bound`]. However many ask, `load` reads the database once for all of them.
     ///
     /// # Errors
     /// Those of `load`; never one of Redis.
@@ -78,21 +78,24 @@ where
         if let Some(found) = self.peek(key, since) {
             return Ok(found);
         }
+        let asked = Instant::now();
         let mut found = self.flight(key, since, &load).await?;
         // A read that was under way when we came may know too little for us, or be too old.
-        if !self.is_good(&found, since) {
+        if !self.is_good(&found, since, asked) {
             found = self.flight(key, since, &load).await?;
         }
-        if !self.is_good(&found, since) {
+        if !self.is_good(&found, since, asked) {
             found = self.0.read(key, load()).await?.found(Source::Database, Instant::now());
         }
         self.0.meters.answered(found.source, found.age);
         Ok(found)
     }
 
-    fn is_good(&self, found: &Found<V>, since: i64) -> bool {
+    /// What was read after it was asked for is as good as if whoever `asked` had read it, however long that took: a slow
+    /// database is not asked once more by each of them.
+    fn is_good(&self, found: &Found<V>, since: i64, asked: Instant) -> bool {
         let seen = found.stamp >= since || self.0.policy.guard == Guard::Nothing;
-        seen && found.age <= self.0.policy.bound
+        seen && found.age <= self.0.policy.bound.max(asked.elapsed())
     }
 
     /// Waits for the read that is under way, or makes one. It goes on even if nobody waits for it any more.
@@ -152,9 +155,13 @@ where
         join_all(all).await;
     }
 
-    /// Brings those metrics up to date that are read rather than counted.
+    /// Brings those metrics up to date that are read rather than counted. To be called inside a runtime: Redis is asked
+    /// whether it is there.
     pub fn observe(&self) {
         self.0.meters.observe();
+        if let Some(redis) = &self.0.redis {
+            redis.probe();
+        }
     }
 
     /// No answer is older than this.

@@ -22,7 +22,10 @@ pub fn describe_metrics() {
     describe_counter!(LOADS, "Reads of a database because no cache had the answer.");
     describe_counter!(REFUSED, "Reads that were not remembered, since a write came between.");
     describe_gauge!(BOUND, "No answer of this cache is older than this.");
-    describe_gauge!(OLDEST, "The oldest answer that this cache gave since it was last asked.");
+    describe_gauge!(
+        OLDEST,
+        "Age of the oldest answer that was remembered, of those since the scrape before."
+    );
     describe_gauge!(REDIS, "1 while Redis answers, 0 while caches do without it.");
     describe_counter!(FAILED, "Calls of Redis that came to nothing.");
 }
@@ -60,6 +63,9 @@ impl Meters {
             Source::Process => self.hits.increment(1),
             Source::Redis => self.redis.increment(1),
             Source::Database => self.misses.increment(1),
+        }
+        if !source.is_cache() {
+            return;
         }
         let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         // Read first: a hit hardly ever is the oldest, and what is not written is not fought over.

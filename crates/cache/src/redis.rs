@@ -128,6 +128,17 @@ impl Redis {
         self.0.breaker.is_closed()
     }
 
+    /// Asks in the background whether it answers, for whoever watches: where nobody looks anything up, nobody else would
+    /// notice that it went, or is back. To be called inside a runtime.
+    pub fn probe(&self) {
+        let redis = self.clone();
+        tokio::spawn(async move {
+            let mut ping = ::redis::pipe();
+            ping.cmd("PING");
+            redis.call::<(String,)>(&ping).await
+        });
+    }
+
     /// What is remembered of `key`; where that is nothing, the right to fill it, if it can be had.
     pub(crate) async fn ask<V: DeserializeOwned>(&self, key: &str, since: i64) -> Asked<V> {
         let asked_at = Instant::now();

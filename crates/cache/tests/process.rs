@@ -3,9 +3,10 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cache::{Cache, Guard, Policy, Source};
+use cache::{Cache, Guard, Policy, Read, Source};
 use common::{BOUND, Database, Name, ROW, Rows, ask, asking, rows, text};
 use futures_util::future::join_all;
 use kernel::Error;
@@ -161,6 +162,23 @@ async fn reads_wait_for_their_turn() {
     db.let_go();
     join_all(all).await;
     assert_eq!((db.reads(), db.most_at_once()), (6, 2));
+}
+
+/// What took longer to read than an answer may be old is no older than if each of them had read it.
+#[tokio::test(start_paused = true)]
+async fn a_slow_database_is_not_asked_once_more_by_each() {
+    let (rows, reads) = (local(), AtomicUsize::new(0));
+    let load = || {
+        reads.fetch_add(1, Ordering::SeqCst);
+        async {
+            tokio::time::sleep(BOUND * 2).await;
+            Ok(Read { value: Some("one".to_owned()), stamp: 1 })
+        }
+    };
+    for found in join_all((0..100).map(|_| rows.get(&ROW, 0, load))).await {
+        assert_eq!(text(&found.unwrap()), Some("one"));
+    }
+    assert_eq!(reads.into_inner(), 1);
 }
 
 #[tokio::test]

@@ -207,3 +207,22 @@ async fn a_redis_that_was_never_there_is_no_error() {
     }
     assert!(!redis.is_up() && cache::Redis::open("http://x", "test").is_err());
 }
+
+/// Whoever watches sees it go and come back where nobody looks anything up.
+#[tokio::test]
+async fn a_probe_alone_notices_that_it_went_and_that_it_is_back() {
+    let Some(mut server) = engines::Redis::start().await else { return };
+    let redis = connected(&server).await;
+    let rows = rows(100, Guard::Compare, Some(&redis));
+    let is = async |up: bool| {
+        until("it is noticed", || {
+            rows.observe();
+            redis.is_up() == up
+        })
+        .await;
+    };
+    server.kill().await;
+    is(false).await;
+    server.restart().await;
+    is(true).await;
+}

@@ -80,6 +80,12 @@ async fn what_is_served_is_what_is_printed() {
     let answer = app.client().get("/api/openapi.json").await.expect(200);
     assert_eq!(answer.headers["content-type"], "application/json");
     assert!(answer.json == committed(), "it serves another document than it prints");
+    let client = app.client();
+    let again = client
+        .request(reqwest::Method::GET, "/api/openapi.json")
+        .header("if-none-match", answer.headers["etag"].clone());
+    let again = client.try_send(again).await.unwrap();
+    assert_eq!((again.status.as_u16(), again.text.as_str()), (304, ""), "who has it is not sent it again");
 }
 
 /// Its page is whole without anything from elsewhere, for anybody.

@@ -15,6 +15,7 @@ use futures_util::future::{join_all, try_join4};
 use kernel::{Error, Result};
 use metrics::{Unit, describe_gauge, gauge};
 use payments::Payments;
+use tickets::Tickets;
 use tokio::time::timeout;
 use web::Web;
 
@@ -45,6 +46,7 @@ pub(crate) fn describe() {
 #[derive(Clone)]
 pub(crate) struct Gauges {
     accounts: Option<Accounts>,
+    tickets: Option<Tickets>,
     databases: Arc<[Db]>,
     subscriptions: Arc<[Subscription]>,
     expiration: Option<Expiration>,
@@ -66,6 +68,7 @@ impl Gauges {
         gauge!("marquee_build_info", &build).set(1.0);
         Self {
             accounts: house.accounts().ok().cloned(),
+            tickets: house.tickets().ok().cloned(),
             databases: house.databases().into(),
             subscriptions: house.subscriptions().into(),
             expiration: house.expiration().cloned(),
@@ -89,6 +92,9 @@ impl Gauges {
         self.subscriptions.iter().for_each(Subscription::observe);
         if let Some(accounts) = &self.accounts {
             accounts.observe();
+        }
+        if let Some(tickets) = &self.tickets {
+            tickets.observe();
         }
         if let Some(counters) = &self.counters {
             counters.gauge();

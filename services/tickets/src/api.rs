@@ -7,11 +7,13 @@ use axum::response::{IntoResponse, Response};
 use kernel::{Error, Instant, Money, OrderId, Result, TicketId, UserId, VideoId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use web::{Answer, Json, MaybeSession, Paging, PathId, Post, Routes, Session, routes};
+use web::{Answer, IfNoneMatch, Json, MaybeSession, Paging, PathId, Post, Routes, Session, Tagged, routes};
 
+use crate::Tickets;
 use crate::bodies::TicketBody;
+use crate::crowd::Shown;
 use crate::model::{Draft, Ticket};
-use crate::{Tickets, store};
+use crate::store::{self, Span};
 
 pub(crate) fn routes() -> Routes<Tickets> {
     Routes::new().api(routes!(list, create)).api(routes!(show, edit, withdraw))
@@ -46,13 +48,15 @@ struct Filter {
 
 /// List tickets
 ///
-/// Those that can be bought now; with `mine=true` all of one's own, sold out and withdrawn ones too.
+/// Those that can be bought now; with `mine=true` all of one's own, sold out and withdrawn ones too. Without a session,
+/// what can be bought may be a second old.
 #[utoipa::path(
     get, path = "/api/tickets", tag = "tickets", operation_id = "listTickets",
     params(Paging, ("mine" = Option<bool>, Query, description = "One's own tickets, which takes a session")),
     security((), ("session" = [])),
     responses(
         (status = 200, description = "The tickets, in order of creation", body = Vec<TicketView>),
+        (status = 304, description = "As the `If-None-Match` of the request has it"),
         (status = 400, description = "mine: Mine must be true or false"),
         (status = 401, description = "Not authorized"),
     ),
@@ -62,18 +66,47 @@ async fn list(
     MaybeSession(session): MaybeSession,
     filter: std::result::Result<Query<Filter>, QueryRejection>,
     paging: web::Result<Paging>,
+    known: IfNoneMatch,
     OriginalUri(uri): OriginalUri,
 ) -> web::Result<Response> {
     let Query(filter) = filter.map_err(|_| Error::invalid("Mine must be true or false").at("mine"))?;
     // Who is asking comes before what is wrong with the question.
-    let seller = if filter.mine { Some(session.ok_or_else(Error::unauthorized)?.user) } else { None };
-    let paging = paging?;
-    let found = match seller {
-        Some(seller) => store::of_user(&tickets.0.db, seller, &paging.span()?).await?,
-        None => store::on_sale(&tickets.0.db, &paging.span()?, tickets.0.web.clock().now()).await?,
+    let seller = match (filter.mine, &session) {
+        (true, None) => Err(Error::unauthorized())?,
+        (true, Some(session)) => Some(session.user),
+        (false, _) => None,
     };
+    let paging = paging?;
+    let (shown, control) = match seller {
+        Some(seller) => (tickets.list_of(seller, &paging).await?, web::PRIVATE),
+        None => (tickets.list_on_sale(session.as_ref(), &paging).await?, web::PUBLIC),
+    };
+    let mut response = shown.body.answer(&known, control);
+    if let Some(last) = shown.last {
+        response.headers_mut().extend(web::next(&uri, &last.to_string()));
+    }
+    Ok(response)
+}
+
+impl Tickets {
+    /// A part of what can be bought now.
+    pub(crate) async fn read_on_sale(&self, span: &Span) -> Result<Shown> {
+        written(&store::on_sale(&self.0.db, span, self.0.web.clock().now()).await?, span)
+    }
+
+    /// A part of what somebody sells.
+    async fn list_of(&self, seller: UserId, paging: &Paging) -> Result<Shown> {
+        let span = paging.span()?;
+        written(&store::of_user(&self.0.db, seller, &span).await?, &span)
+    }
+}
+
+/// What was found of `span`. Where it is as long as it may be, there may be more.
+fn written(found: &[Ticket], span: &Span) -> Result<Shown> {
     let views: Vec<TicketView> = found.iter().map(TicketView::from).collect();
-    Ok(web::list(&uri, &paging, &views, found.last().map(|ticket| ticket.id.to_string())))
+    let full = i64::try_from(found.len()).is_ok_and(|n| n >= span.limit);
+    let last = found.last().filter(|_| full).map(|ticket| ticket.id);
+    Ok(Shown { body: Tagged::json(&views)?, last })
 }
 
 /// Read a ticket
@@ -82,11 +115,18 @@ async fn list(
 #[utoipa::path(
     get, path = "/api/tickets/{id}", tag = "tickets", operation_id = "getTicket",
     params(PathId<TicketId>), security(),
-    responses((status = 200, description = "The ticket", body = TicketView)),
+    responses(
+        (status = 200, description = "The ticket", body = TicketView),
+        (status = 304, description = "As the `If-None-Match` of the request has it"),
+    ),
 )]
-async fn show(State(tickets): State<Tickets>, PathId(id): PathId<TicketId>) -> web::Result<Response> {
+async fn show(
+    State(tickets): State<Tickets>,
+    PathId(id): PathId<TicketId>,
+    known: IfNoneMatch,
+) -> web::Result<Response> {
     let ticket = tickets.read(id).await?;
-    Ok(axum::Json(TicketView::from(&ticket)).into_response())
+    Ok(Tagged::json(&TicketView::from(&ticket))?.answer(&known, web::PUBLIC))
 }
 
 /// Edit one's own ticket

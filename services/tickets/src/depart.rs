@@ -45,6 +45,7 @@ impl Tickets {
                 for ticket in sellers::withdraw_left(&tx, user).await? {
                     self.announce(&tx, ticket);
                 }
+                self.changed(&tx);
                 Ok(())
             });
             withdrawn.await?;

@@ -2,6 +2,7 @@
 
 mod api;
 mod bodies;
+mod crowd;
 mod depart;
 mod events;
 mod fold;
@@ -25,6 +26,8 @@ use db::{Db, Migration};
 use kernel::TicketId;
 use tokio::sync::Notify;
 use web::{Documentation, Loader, Routes, Searches, Web};
+
+use crate::crowd::Crowd;
 
 pub use model::{Draft, Ticket};
 
@@ -61,6 +64,8 @@ struct Inner {
     settings: Settings,
     /// What open pages look at.
     looks: Loader<TicketId, Ticket>,
+    /// What whoever is not signed in is told.
+    crowd: Crowd,
     searches: Searches,
     /// Rung when a seller was deleted.
     leaving: Arc<Notify>,
@@ -71,7 +76,7 @@ impl Tickets {
     pub fn new(db: Db, web: Web, settings: Settings) -> Self {
         let looks = looks(db.clone());
         let (searches, leaving) = (Searches::default(), Arc::default());
-        Self(Arc::new(Inner { db, web, settings, looks, searches, leaving }))
+        Self(Arc::new(Inner { db, web, settings, looks, crowd: Crowd::new(), searches, leaving }))
     }
 
     /// Its JSON calls and pages.
@@ -97,6 +102,11 @@ impl Tickets {
     /// Its work in the background.
     pub fn jobs(&self) -> Vec<Job> {
         vec![jobs::fold(self), depart::withdraw(self)]
+    }
+
+    /// Brings those metrics up to date that are read rather than counted.
+    pub fn observe(&self) {
+        self.0.crowd.observe();
     }
 }
 

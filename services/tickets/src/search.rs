@@ -12,7 +12,7 @@ pub const LONGEST: usize = 100;
 pub const PATTERNS: usize = 6;
 
 /// The order of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sort {
     /// What was listed last comes first.
     Newest,
@@ -164,6 +164,11 @@ impl Search {
     /// Whether anything is looked for. Punctuation alone is nothing.
     pub fn is_for_words(&self) -> bool {
         self.patterns[0] != "%"
+    }
+
+    /// Whether this is a list from its begin, with nothing in the field for words.
+    pub fn is_beginning(&self) -> bool {
+        self.text.is_empty() && self.place.is_none()
     }
 
     /// The address of the part of this list at `path` that comes after `place`.

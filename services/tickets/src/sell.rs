@@ -31,6 +31,7 @@ impl Tickets {
                         return Err(Error::unavailable("the first request with this key is still running"));
                     }
                 }
+                self.changed(&tx);
                 Ok(())
             })
             .await?;
@@ -51,6 +52,7 @@ impl Tickets {
                 let next = ticket.edited(draft.clone())?;
                 store::update(&tx, &next).await?;
                 self.announce(&tx, id);
+                self.changed(&tx);
                 Ok(next)
             })
             .await
@@ -69,6 +71,7 @@ impl Tickets {
                 if let Some(next) = ticket.withdrawn() {
                     store::update(&tx, &next).await?;
                     self.announce(&tx, id);
+                    self.changed(&tx);
                 }
                 Ok(())
             })

@@ -9,7 +9,7 @@ use axum::response::Response;
 use kernel::{Error, Instant, Result, TicketId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use web::{Answer, MaybeSession, PageSession};
+use web::{Answer, MaybeSession, PageSession, Session};
 
 use super::rows::{Count, Empty, HomePage, Left, List, MinePage, Row};
 use crate::Tickets;
@@ -35,20 +35,7 @@ pub async fn home(
     query: Asked<search::Query>,
 ) -> web::Result<Response> {
     let search = Search::read(asked(query)?)?;
-    let now = tickets.0.web.clock().now();
-    let (db, looked_for) = (tickets.0.db.clone(), search.clone());
-    let queries = async move {
-        let found = store::search::on_sale(&db, &looked_for, LIMIT, now).await?;
-        let counted = match known(&looked_for, &found) {
-            Some(counted) => counted,
-            None => store::search::count_on_sale(&db, &looked_for, now).await?,
-        };
-        Ok((found, counted))
-    };
-    let (found, counted) = tickets.found(&search, queries).await?;
-    let page = tickets.page(session.as_ref(), &title("Tickets", &search), "/");
-    let list = List::new(&page, "/", search, found, counted, now);
-    Ok(web::html(&HomePage { page, list, hold: tickets.hold() }))
+    Ok(web::html_text(tickets.front(session.as_ref(), &search).await?))
 }
 
 pub async fn mine(
@@ -160,6 +147,24 @@ pub async fn live(State(tickets): State<Tickets>, query: Asked<Which>) -> web::R
 }
 
 impl Tickets {
+    /// The front page as `session` sees it, with what was looked for.
+    pub(crate) async fn render_front(&self, session: Option<&Session>, search: Search) -> Result<String> {
+        let now = self.0.web.clock().now();
+        let (db, looked_for) = (self.0.db.clone(), search.clone());
+        let queries = async move {
+            let found = store::search::on_sale(&db, &looked_for, LIMIT, now).await?;
+            let counted = match known(&looked_for, &found) {
+                Some(counted) => counted,
+                None => store::search::count_on_sale(&db, &looked_for, now).await?,
+            };
+            Ok((found, counted))
+        };
+        let (found, counted) = self.found(&search, queries).await?;
+        let page = self.page(session, &title("Tickets", &search), "/");
+        let list = List::new(&page, "/", search, found, counted, now);
+        web::rendered(&HomePage { page, list, hold: self.hold() })
+    }
+
     /// Runs the queries of a list, which have to wait for their turn if they are for words.
     pub(super) async fn found<T, Fut>(&self, search: &Search, queries: Fut) -> Result<T>
     where

@@ -89,7 +89,9 @@ async fn problems(prometheus: &Client, queries: &[Query], patience: Duration) ->
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_prometheus_has_an_answer_to_every_query() {
     // An engine that is missing is said out loud by who starts it.
-    let Some(copies) = Installation::start(BINARY, Topology::Copies(2), &[]).await else { return };
+    let Some(redis) = engines::Redis::start().await else { return };
+    let flags = ["--cache-url", redis.url()];
+    let Some(copies) = Installation::start(BINARY, Topology::Copies(2), &flags).await else { return };
     let one = Installation::start(BINARY, Topology::One, &[]).await.unwrap();
     let houses = [one, copies];
     let processes: Vec<&testkit::Process> = houses.iter().flat_map(|house| &house.processes).collect();

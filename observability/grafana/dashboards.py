@@ -373,6 +373,15 @@ ENGINES = dashboard(
         graph("Age when the bus has them (p99)", "From the commit to the stream, or, in one process, to all consumers.", "s", (quantile(0.99, "outbox_delivery_seconds", by="service"), "{{service}}"), steps=thresholds(GREEN, (5, RED))),
         graph("Parked, missed, dropped", "Events that a consumer could not take, or came too late for; messages between processes that were not sent.", "ops", (rate("events_parked_total", by="consumer"), "parked by {{consumer}}"), (rate("events_missed_total", by="consumer"), "missed by {{consumer}}"), (rate("broadcasts_dropped_total"), "messages dropped"), width=24),
     ]),
+    ("Caches", [
+        graph("Answers by where they were", "In this process (hit), in Redis, or in the database (miss). Tokens whose signature is known are not among them.", "ops", (rate("cache_lookups_total", 'cache!="sessions"', by="cache, result"), "{{cache}}: {{result}}"), stack=True),
+        graph("Reads of the databases", "What misses come to: many who miss at once share a read. Refused is what was not remembered, as a write came between.", "ops", (rate("cache_loads_total", by="cache"), "{{cache}}"), (rate("cache_fills_refused_total", by="cache"), "{{cache}}: refused")),
+        graph("Oldest answer", "Of those that were remembered, beside the bound, above which none may be.", "s", (f"max by (cache) ({only('cache_age_served_seconds')})", "{{cache}}"), (f"max by (cache) ({only('cache_age_bound_seconds')})", "{{cache}}: bound")),
+    ]),
+    ("Redis", where_there_is_one([
+        states("Redis", "Whether it answers each process. While it does not, databases do.", only("cache_redis_up"), "{{instance}}", width=12),
+        graph("Failed calls", "Calls of Redis that came to nothing, or took too long.", "ops", (rate("cache_redis_failures_total", by="instance"), "{{instance}}"), width=12),
+    ])),
     ("NATS", where_there_is_one([
         states("NATS", "Whether each process is connected.", only("nats_connected"), "{{instance}}", width=6),
         graph("Stored in streams", "Events that NATS has acknowledged.", "ops", (rate("events_published_total", by="service"), "{{service}}"), width=6),

@@ -109,6 +109,9 @@ impl Health {
         } else if deaf {
             problems.push("This process cannot hear the other processes at the moment.".to_owned());
         }
+        if reports.iter().any(|report| report.is_redis_away) {
+            problems.push("Redis is away: look-ups ask the databases.".to_owned());
+        }
         problems.extend(services.iter().filter_map(|health| health.state.problem(health.service)));
         Self { services, processes: reports, problems, deaf, at: now }
     }
@@ -133,9 +136,13 @@ impl Health {
         let states: Vec<_> = self.services.iter().map(|health| health.state.text()).collect();
         let processes: BTreeSet<_> =
             self.processes.iter().map(|report| (report.process.as_str(), bus_text(report.bus))).collect();
+        let is_redis_away = self.processes.iter().any(|report| report.is_redis_away);
         let mut shape = states.join(", ");
         if self.deaf {
             shape.push_str("; deaf");
+        }
+        if is_redis_away {
+            shape.push_str("; Redis away");
         }
         for (process, bus) in processes {
             shape.push_str(&format!("; {} {bus}", process.chars().take(8).collect::<String>()));
@@ -238,6 +245,7 @@ pub(crate) mod tests {
             version: "1.2.3".into(),
             since: NOW - Duration::from_secs(60),
             bus: BusState::Connected,
+            is_redis_away: false,
             gateway: services.contains(&Service::Payments).then_some(GatewayKind::Test),
             services: services.iter().map(well).collect(),
         }
@@ -304,6 +312,21 @@ pub(crate) mod tests {
         let busy = orders(|said| (said.waiting, said.oldest) = (Some(3), Some(NOW - Duration::from_secs(2))));
         assert_eq!((busy.verdict(), busy.services[2].oldest.as_str()), ("All is well", "2 s"));
         assert_eq!(busy.shape(), of(|_| ()).shape());
+    }
+
+    #[test]
+    fn that_redis_is_away_is_said_and_by_one_process_is_enough() {
+        let mut both = vec![process("a", &Service::ALL), process("b", &Service::ALL)];
+        let well = Health::of(both.clone(), true, NOW);
+        both[1].is_redis_away = true;
+        let health = Health::of(both.clone(), true, NOW);
+        assert_eq!(health.problems, ["Redis is away: look-ups ask the databases."]);
+        assert_eq!(health.verdict(), "Degraded");
+        assert_ne!(health.shape(), well.shape(), "a page is made anew");
+        // A process of the version before says nothing of it.
+        let mut said = serde_json::to_value(&both[0]).unwrap();
+        said.as_object_mut().unwrap().remove("is_redis_away").unwrap();
+        assert_eq!(serde_json::from_value::<Report>(said).unwrap(), both[0]);
     }
 
     #[test]

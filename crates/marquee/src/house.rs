@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use accounts::Accounts;
 use axum::Router;
-use cache::Memory;
+use cache::{Memory, Redis};
 use counters::Counters;
 use db::{Db, LEASE};
 use events::{Bus, Job, Nats, Subscription};
@@ -195,6 +195,11 @@ impl House {
     /// The bus to other processes, if there is one.
     pub(crate) fn bus(&self) -> Option<&Nats> {
         self.bus.as_ref()
+    }
+
+    /// What caches share with other processes, if there is one.
+    pub(crate) fn redis(&self) -> Option<&Redis> {
+        self.memory.redis.as_ref()
     }
 
     /// This process's own name among its copies, new at each start.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache::Redis;
 use db::Db;
 use events::{Nats, Subscription};
 use futures_util::future::{join, join_all, join3};
@@ -38,6 +39,9 @@ pub(crate) struct Report {
     pub since: Instant,
     /// How it reaches the others.
     pub bus: BusState,
+    /// Whether the Redis that it was told of does not answer.
+    #[serde(default)]
+    pub is_redis_away: bool,
     /// Who moves the money, if it runs payments.
     pub gateway: Option<GatewayKind>,
     /// What it runs.
@@ -95,6 +99,7 @@ pub(crate) struct Inspector {
     pub(crate) databases: Arc<[Db]>,
     pub(crate) subscriptions: Arc<[Subscription]>,
     pub(crate) bus: Option<Nats>,
+    redis: Option<Redis>,
     seen: Seen,
     gateway: Option<GatewayKind>,
     process: String,
@@ -113,6 +118,7 @@ impl Inspector {
             databases: house.databases().into(),
             subscriptions: house.subscriptions().into(),
             bus: house.bus().cloned(),
+            redis: house.redis().cloned(),
             seen: house.seen().clone(),
             gateway: house.payments().ok().map(kind),
             process: house.owner().to_owned(),
@@ -173,10 +179,17 @@ impl Inspector {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             since: self.since,
             bus,
+            is_redis_away: self.redis.as_ref().is_some_and(is_away),
             gateway: self.gateway,
             services: join_all(self.databases.iter().map(look)).await,
         }
     }
+}
+
+/// As far as is known; whoever looks again is told what comes of this look.
+fn is_away(redis: &Redis) -> bool {
+    redis.probe();
+    !redis.is_up()
 }
 
 /// How a service is, as its database says.

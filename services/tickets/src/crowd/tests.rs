@@ -21,6 +21,11 @@ fn reads(told: &PrometheusHandle) -> u64 {
     line.unwrap().parse().unwrap()
 }
 
+/// How often an entry may have ended since.
+fn lives(begun: Instant) -> u64 {
+    (begun.elapsed().as_secs_f64() / (BOUND.as_secs_f64() * 0.8)) as u64
+}
+
 fn metropolis() -> Value {
     json!({"title": "Metropolis", "price": 20, "capacity": 5})
 }
@@ -35,21 +40,24 @@ async fn a_crowd_is_one_read() {
     let house = House::new().await;
     house.listed(metropolis()).await;
     let told = recorder.handle();
-    for (n, path) in PLACES.into_iter().enumerate() {
+    let begun = Instant::now();
+    for path in PLACES {
         let replies = join_all((0..CROWD).map(|_| house.get(path, ""))).await;
         assert!(
             replies.iter().all(|reply| reply.status == 200 && reply.text.contains("Metropolis")),
             "{path}"
         );
-        assert_eq!(reads(&told), n as u64 + 1, "{path}");
     }
+    // And one more for each life that ended meanwhile: none does, unless the machine is slow.
+    let (made, most) = (reads(&told), PLACES.len() as u64 * (1 + lives(begun)));
+    assert!(made <= most, "{made} reads, and {most} would do");
     // Not of the crowd: who is signed in, who looks for something, who reads on.
     house.get("/api/tickets", &house.buyer).await;
     house.get("/", &house.buyer).await;
     for path in ["/?q=metro", "/?q=.", "/api/tickets?limit=1", "/api/tickets?limit=51"] {
         assert!(house.get(path, "").await.text.contains("Metropolis"), "{path}");
     }
-    assert_eq!(reads(&told), PLACES.len() as u64);
+    assert_eq!(reads(&told), made);
 }
 
 /// Each act of a seller, and a hold, which is none.
@@ -89,9 +97,7 @@ async fn what_sellers_do_here_is_seen_here_at_once_and_holds_do_not_count() {
         house.held(&id, 1).await;
         assert_eq!(house.get("/", "").await.status, 200);
     }
-    // Five holds, and at most a read for each of the seconds that they took.
-    let seconds = (begun.elapsed().as_secs_f64() / 0.8).ceil() as u64;
-    assert!(reads(&told) - before <= seconds, "{} reads in {seconds} lives", reads(&told) - before);
+    assert!(reads(&told) - before <= lives(begun) + 1, "{} reads", reads(&told) - before);
     // The page that may show what is gone asks for live numbers, and those are read.
     let now = house.get(&format!("/tickets/now?ids={id}"), "").await.json();
     assert_eq!(now[&id]["left"], "None left");
@@ -112,18 +118,25 @@ async fn what_sellers_do_elsewhere_is_seen_within_the_bound() {
         String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
     };
     for (n, path) in PLACES.into_iter().enumerate() {
-        let title = format!("Part {n} of Mabuse");
-        ask(path).await;
-        house.listed(json!({"title": title, "price": 20})).await;
-        let (written, mut stale) = (Instant::now(), 0);
-        while {
-            let asked = Instant::now();
-            let seen = ask(path).await.contains(&title);
-            assert!(seen || asked - written < BOUND, "{path} is too old");
-            !seen
-        } {
-            stale += 1;
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        let mut stale = 0;
+        // On a slow machine what was remembered may be over before it is asked for.
+        for round in 0..10 {
+            let title = format!("Part {n}, round {round}, of Mabuse");
+            ask(path).await;
+            house.listed(json!({"title": title, "price": 20})).await;
+            let written = Instant::now();
+            loop {
+                let asked = Instant::now();
+                if ask(path).await.contains(&title) {
+                    break;
+                }
+                assert!(asked - written < BOUND, "{path} is too old");
+                stale += 1;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if stale > 0 {
+                break;
+            }
         }
         assert!(stale > 0, "nothing was remembered of {path}, so this shows nothing");
     }

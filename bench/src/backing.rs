@@ -1,9 +1,9 @@
-//! The servers behind the server under test: none for an embedded house, else a PostgreSQL of its own, and NATS.
+//! The servers behind the server under test: none for an embedded house, else a PostgreSQL of its own, NATS, and Redis.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engines::{Database, Nats, Postgres};
+use engines::{Database, Nats, Postgres, Redis};
 
 use crate::machine::{self, Processes};
 use crate::{Options, Result};
@@ -13,12 +13,14 @@ pub struct Backing {
     nats: Option<Nats>,
     database: Option<Database>,
     postgres: Option<Arc<Postgres>>,
+    redis: Option<Arc<Redis>>,
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Backing {
     /// An embedded house, which needs none.
     pub fn none() -> Self {
-        Self { nats: None, database: None, postgres: None }
+        Self { nats: None, database: None, postgres: None, redis: None, settings: Vec::new() }
     }
 
     /// Starts what the options ask for.
@@ -39,12 +41,27 @@ impl Backing {
     pub async fn sharing(&self, nats: bool) -> Result<Self> {
         let database = Some(self.beside().await?);
         let nats = if nats { Some(Nats::start().await.ok_or("NATS is not installed")?) } else { None };
-        Ok(Self { nats, database, postgres: self.postgres.clone() })
+        Ok(Self { nats, database, postgres: self.postgres.clone(), ..Self::none() })
+    }
+
+    /// With this Redis to remember in, in which all names of this server begin with `prefix`.
+    pub fn with_redis(mut self, redis: &Arc<Redis>, prefix: &str) -> Self {
+        self.redis = Some(Arc::clone(redis));
+        self.with("CACHE_PREFIX", prefix)
+    }
+
+    /// With a setting of the server that is not as usual.
+    pub fn with(mut self, variable: &'static str, value: &str) -> Self {
+        self.settings.push((variable, value.to_owned()));
+        self
     }
 
     /// What tells a `marquee` where its engines are.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
-        let mut variables = Vec::new();
+        let mut variables = self.settings.clone();
+        if let Some(redis) = &self.redis {
+            variables.push(("CACHE_URL", redis.url().to_owned()));
+        }
         if let Some(database) = &self.database {
             variables.push(("DATABASE_URL", database.url().to_owned()));
             // Of what several processes would share.
@@ -83,6 +100,7 @@ impl Backing {
             servers,
             postgres: of(self.postgres.is_some(), "postgres")?,
             nats: of(self.nats.is_some(), "nats-server")?,
+            redis: of(self.redis.is_some(), "redis-server")?,
         })
     }
 }

@@ -97,6 +97,12 @@ impl Connection {
         Ok(self.exchange(request).await?.status)
     }
 
+    /// Sends a request; answers the status, and the body as it lies in the buffer.
+    pub async fn answer(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
+        let Extent { status, head, whole } = self.exchange(request).await?;
+        Ok((status, &self.buffer[head..whole]))
+    }
+
     /// Sends a request and keeps its answer.
     pub async fn call(&mut self, request: &[u8]) -> Result<Answer> {
         let Extent { status, head, whole } = self.exchange(request).await?;

@@ -26,12 +26,30 @@ pub struct Ask {
     pub method: &'static str,
     /// The path.
     pub path: &'static str,
-    /// The body, around each of `values` in turn.
+    /// The body, around each of `values` in turn; without one they stand at the end of the path.
     pub body: Option<Body>,
     /// Ids, keys, or whole bodies: all of one length, for each is written over the one before it.
     pub values: Vec<String>,
     /// The only status that is right.
     pub status: u16,
+    /// What the answers' bodies have to be; nobody looks at them otherwise.
+    pub expected: Option<Expected>,
+}
+
+/// What is looked at in each answer, at the price of a comparison.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// How many answers begin like this is counted.
+    pub begin: &'static str,
+    /// All end like this: one for each of the values, or one for all.
+    pub ends: Vec<String>,
+}
+
+impl Expected {
+    /// How the answer to the value at that place ends.
+    fn end(&self, place: usize) -> &[u8] {
+        self.ends.get(place).or(self.ends.first()).map_or(&[], String::as_bytes)
+    }
 }
 
 /// A body but for the value in it.
@@ -57,6 +75,8 @@ impl Body {
 pub struct Load {
     /// Right answers.
     pub answers: usize,
+    /// Those of them that begin as [`Expected::begin`] has it.
+    pub begun: usize,
     /// From the first request to the last answer.
     pub took: Duration,
     /// Of each answer, in microseconds, ascending; empty where only the answers were counted.
@@ -84,9 +104,12 @@ pub async fn drive(buyers: &mut Vec<Buyer>, ask: &Ask, seconds: Duration) -> Res
     Crowd::start(std::mem::take(buyers), ask, None, enough).end(buyers).await
 }
 
+/// A buyer who has done, with the latencies of the answers and how many of these began as expected.
+type Done = (Buyer, Vec<u32>, usize);
+
 /// Buyers at work.
 struct Crowd {
-    running: JoinSet<Result<(Buyer, Vec<u32>)>>,
+    running: JoinSet<Result<Done>>,
     started: Instant,
 }
 
@@ -110,8 +133,9 @@ impl Crowd {
     async fn end(mut self, buyers: &mut Vec<Buyer>) -> Result<Load> {
         let mut load = Load::default();
         while let Some(ended) = self.running.join_next().await {
-            let (buyer, latencies) = ended??;
+            let (buyer, latencies, begun) = ended??;
             load.latencies.extend(latencies);
+            load.begun += begun;
             buyers.push(buyer);
         }
         load.took = self.started.elapsed();
@@ -150,12 +174,12 @@ async fn one(
     ask: Arc<Ask>,
     period: Option<Duration>,
     enough: impl Fn() -> bool,
-) -> Result<(Buyer, Vec<u32>)> {
+) -> Result<Done> {
     let (mut bytes, value) = prepare(&ask, &buyer.cookie);
     if ask.values.iter().any(|other| other.len() != value.len()) {
         return Err(format!("not all that is sent to {} is of one length", ask.path).into());
     }
-    let mut latencies = Vec::with_capacity(1 << 15);
+    let (mut latencies, mut begun) = (Vec::with_capacity(1 << 15), 0);
     // They do not all come at once.
     let late = |period: Duration| period.mul_f64(place as f64 * 0.618 % 1.0);
     let mut pace = period.map(|period| interval_at(tokio::time::Instant::now() + late(period), period));
@@ -165,13 +189,21 @@ async fn one(
             pace.tick().await;
             began = Instant::now();
         }
+        let mut at = 0;
         if ask.values.len() > 1 {
             // Each buyer walks all values from a place of its own, in steps that have no factor in common
             // with their number, unless somebody asks for a multiple of 61.
-            let next = &ask.values[(place * 17 + turn * 61) % ask.values.len()];
-            bytes[value.clone()].copy_from_slice(next.as_bytes());
+            at = (place * 17 + turn * 61) % ask.values.len();
+            bytes[value.clone()].copy_from_slice(ask.values[at].as_bytes());
         }
-        let status = buyer.connection.status(&bytes).await?;
+        let (status, body) = buyer.connection.answer(&bytes).await?;
+        if let Some(expected) = ask.expected.as_ref().filter(|_| status == ask.status) {
+            if !body.ends_with(expected.end(at)) {
+                let said = String::from_utf8_lossy(body);
+                return Err(format!("{} {} answered something else: {said}", ask.method, ask.path).into());
+            }
+            begun += usize::from(body.starts_with(expected.begin.as_bytes()));
+        }
         if status != ask.status {
             let again = buyer.connection.call(&bytes).await?;
             let (method, path) = (ask.method, ask.path);
@@ -184,16 +216,18 @@ async fn one(
         }
         began = now;
     }
-    Ok((buyer, latencies))
+    Ok((buyer, latencies, begun))
 }
 
 /// The bytes of the request with the first value, and where in them that is.
 fn prepare(ask: &Ask, cookie: &str) -> (Vec<u8>, Range<usize>) {
     let cookie = Some(cookie).filter(|cookie| !cookie.is_empty());
-    let Some(Body { media, before, after }) = ask.body else {
-        return (request(ask.method, ask.path, cookie, None), 0..0);
-    };
     let first = ask.values.first().map_or("", String::as_str);
+    let Some(Body { media, before, after }) = ask.body else {
+        let begin = ask.method.len() + 1 + ask.path.len();
+        let bytes = request(ask.method, &format!("{}{first}", ask.path), cookie, None);
+        return (bytes, begin..begin + first.len());
+    };
     let bytes = request_of(media, ask.method, ask.path, cookie, Some(&format!("{before}{first}{after}")));
     let end = bytes.len() - after.len();
     (bytes, end - first.len()..end)
@@ -207,7 +241,7 @@ mod tests {
     fn a_value_is_found_in_its_request() {
         let body = Some(Body::json("{\"key\":\"", "\",\"value\":1}"));
         let values = vec!["k01".to_owned(), "k02".to_owned()];
-        let ask = Ask { method: "POST", path: "/api/increment", body, values, status: 200 };
+        let ask = Ask { method: "POST", path: "/api/increment", body, values, status: 200, expected: None };
         let (mut bytes, value) = prepare(&ask, "session=a");
         bytes[value].copy_from_slice(b"k02");
         let text = String::from_utf8(bytes).unwrap();
@@ -217,7 +251,26 @@ mod tests {
 
     #[test]
     fn who_is_not_signed_in_sends_no_cookie() {
-        let ask = Ask { method: "GET", path: "/", body: None, values: Vec::new(), status: 200 };
+        let ask =
+            Ask { method: "GET", path: "/", body: None, values: Vec::new(), status: 200, expected: None };
         assert_eq!(prepare(&ask, "").0, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+
+    #[test]
+    fn a_value_without_a_body_ends_the_path() {
+        let values = vec!["01".to_owned(), "02".to_owned()];
+        let ask = Ask { method: "GET", path: "/a?id=", body: None, values, status: 200, expected: None };
+        let (mut bytes, value) = prepare(&ask, "");
+        bytes[value].copy_from_slice(b"02");
+        assert_eq!(bytes, b"GET /a?id=02 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+
+    #[test]
+    fn what_is_expected_is_of_the_value_or_of_all() {
+        let expected =
+            |ends: &[&str]| Expected { begin: "", ends: ends.iter().map(|&end| end.to_owned()).collect() };
+        assert_eq!(expected(&["a", "b"]).end(1), b"b");
+        assert_eq!(expected(&["a"]).end(7), b"a");
+        assert_eq!(expected(&[]).end(0), b"");
     }
 }

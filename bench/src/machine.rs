@@ -21,6 +21,8 @@ pub struct Processes {
     pub postgres: Option<u32>,
     /// NATS.
     pub nats: Option<u32>,
+    /// Redis.
+    pub redis: Option<u32>,
 }
 
 /// Processor seconds at one moment.
@@ -29,6 +31,7 @@ pub struct Cpu {
     server: f64,
     postgres: f64,
     nats: f64,
+    redis: f64,
     client: f64,
     busy: f64,
     all: f64,
@@ -43,6 +46,8 @@ pub struct Spent {
     pub postgres: f64,
     /// Seconds of NATS.
     pub nats: f64,
+    /// Seconds of Redis.
+    pub redis: f64,
     /// Seconds of who asks: this process, and programs that it has run.
     pub client: f64,
     /// Seconds of everybody else.
@@ -63,7 +68,8 @@ impl Cpu {
         };
         let busy = user + nice + system + irq + softirq + steal;
         let postgres = processes.postgres.map_or(Ok(0.0), family)?;
-        let nats = processes.nats.map_or(Ok(0.0), |nats| stat(nats).map(|stat| stat.own))?;
+        let of = |pid: Option<u32>| pid.map_or(Ok(0.0), |pid| stat(pid).map(|stat| stat.own));
+        let (nats, redis) = (of(processes.nats)?, of(processes.redis)?);
         let client = stat(std::process::id())?;
         let mut server = 0.0;
         for process in &processes.servers {
@@ -73,6 +79,7 @@ impl Cpu {
             server,
             postgres,
             nats,
+            redis,
             client: client.own + client.ended,
             busy: busy / HZ,
             all: (busy + idle + waiting) / HZ,
@@ -84,10 +91,11 @@ impl Cpu {
         let server = self.server - earlier.server;
         let postgres = self.postgres - earlier.postgres;
         let nats = self.nats - earlier.nats;
+        let redis = self.redis - earlier.redis;
         let client = self.client - earlier.client;
-        let others = (self.busy - earlier.busy) - server - postgres - nats - client;
+        let others = (self.busy - earlier.busy) - server - postgres - nats - redis - client;
         let all = (self.all - earlier.all).max(0.01);
-        Spent { server, postgres, nats, client, others: others.max(0.0), all }
+        Spent { server, postgres, nats, redis, client, others: others.max(0.0), all }
     }
 }
 

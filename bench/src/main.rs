@@ -6,6 +6,7 @@ mod copies;
 mod http;
 mod increments;
 mod load;
+mod lookups;
 mod machine;
 mod peer;
 mod pgbench;
@@ -29,11 +30,12 @@ const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--ro
        bench start [--orders N] [--runs N] [--connections N] [--tickets N] [--server PATH] [--data DIR]
        bench increments [--connections N,N] [--keys N,N,N] [--without NAME,NAME] [--open-counters] [--batch N]
                   [--batch-connections N] [--seconds N] [--rounds N] [--server PATH] [--data DIR]
+       bench lookups [--connections N] [--seconds N] [--rounds N] [--server PATH] [--data DIR]
 
   --postgres       on a PostgreSQL of the run's own, beside pgbench on the same; else on SQLite, beside requests
                    that do nothing
   --nats           with a NATS of the run's own; else in one process
-  --seconds N      how long each phase is driven (8)
+  --seconds N      how long each phase is driven (8; of look-ups 4)
   --rounds N       rounds of all phases, interleaved (3)
   --connections N  keep-alive connections, each with a buyer of its own (64)
   --tickets N      tickets of the phase `spread` (1000)
@@ -90,8 +92,13 @@ impl Options {
         }
     }
 
-    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self::usual();
+    fn read(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        Self::usual().with(arguments)
+    }
+
+    /// The same, but for what is said.
+    fn with(self, mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = self;
         while let Some(name) = arguments.next() {
             match name.as_str() {
                 "--postgres" => options.postgres = true,
@@ -132,6 +139,7 @@ fn run() -> Result<()> {
     match scenario.as_deref() {
         Some("sale") => runtime.block_on(sale::run(&Options::read(arguments)?)),
         Some("start") => runtime.block_on(start::run(&Options::read(arguments)?)),
+        Some("lookups") => runtime.block_on(lookups::run(arguments)),
         Some("increments") => runtime.block_on(increments::run(Plan::read(arguments)?)),
         _ => Err(USAGE.into()),
     }

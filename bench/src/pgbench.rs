@@ -49,7 +49,8 @@ fn read(said: &str) -> Option<Load> {
     if after("number of failed transactions: ").is_some_and(|failed| !failed.starts_with("0 ")) {
         return None;
     }
-    Some(Load { answers, took: Duration::from_secs_f64(answers as f64 / rate), latencies: Vec::new() })
+    let took = Duration::from_secs_f64(answers as f64 / rate);
+    Some(Load { answers, took, ..Load::default() })
 }
 
 /// pgbench: of `PG_BIN`, else of the newest PostgreSQL where Debian puts them, else on the `PATH`.

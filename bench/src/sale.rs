@@ -174,21 +174,21 @@ impl Clock {
 }
 
 /// A request that passes the whole stack and does nothing: a GET that answers 200, no session, no body.
-fn health() -> Ask {
-    Ask { method: "GET", path: "/api/health", body: None, values: Vec::new(), status: 200 }
+pub fn health() -> Ask {
+    Ask { method: "GET", path: "/api/health", body: None, values: Vec::new(), status: 200, expected: None }
 }
 
 /// A POST that passes the stack, an authenticated session and a JSON body like an order's, and stops there:
 /// a payment without a token. What an answer of 400 costs more than one of 201 is in it.
 fn noop(any: &str) -> Ask {
     let body = Some(Body::json("{\"orderId\":\"", "\"}"));
-    Ask { method: "POST", path: "/api/payments", body, values: vec![any.into()], status: 400 }
+    Ask { method: "POST", path: "/api/payments", body, values: vec![any.into()], status: 400, expected: None }
 }
 
 /// An order.
 fn buy(ids: Vec<String>) -> Ask {
     let body = Some(Body::json("{\"ticketId\":\"", "\"}"));
-    Ask { method: "POST", path: "/api/orders", body, values: ids, status: 201 }
+    Ask { method: "POST", path: "/api/orders", body, values: ids, status: 201, expected: None }
 }
 
 /// The body of an order.

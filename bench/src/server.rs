@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -88,6 +89,30 @@ impl Server {
     /// The text of `/metrics`.
     pub async fn metrics(&mut self) -> Result<String> {
         Ok(self.control.call(&request("GET", "/metrics", None, None)).await?.body)
+    }
+
+    /// Makes somebody who runs the house, as whoever installs it does; answers the cookies of so many sessions of theirs.
+    pub async fn operator(&mut self, sessions: usize) -> Result<Vec<String>> {
+        let (email, password) = ("operator@example.com", "correct horse");
+        let mut create = Command::new(&self.binary);
+        create.args(["user", "create", "--operator", "--email", email, "--data"]).arg(self.data.path());
+        create.env("RUST_LOG", "warn").envs(self.variables.iter().cloned());
+        let mut create = create.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
+        let mut input = create.stdin.take().ok_or("the command takes no password")?;
+        input.write_all(format!("{password}\n").as_bytes()).await?;
+        drop(input);
+        if !timeout(PATIENCE, create.wait()).await.map_err(|_| "the command does not end")??.success() {
+            return Err("there is no operator".into());
+        }
+        let body = json!({ "email": email, "password": password }).to_string();
+        let sign_in = request("POST", "/api/users/signin", None, Some(&body));
+        let mut cookies = Vec::new();
+        for _ in 0..sessions {
+            let answer = self.control.call(&sign_in).await?;
+            answer.json(200)?;
+            cookies.push(answer.cookie.ok_or("a sign-in without a session")?);
+        }
+        Ok(cookies)
     }
 
     /// Waits until every event has had its effects.

@@ -29,13 +29,20 @@ impl Keys {
     /// One increment a request.
     pub fn increment(self) -> Ask {
         let body = Some(Body::json("{\"key\":\"", "\",\"value\":1}"));
-        Ask { method: "POST", path: "/api/increment", body, values: self.names(), status: 200 }
+        Ask {
+            method: "POST",
+            path: "/api/increment",
+            body,
+            values: self.names(),
+            status: 200,
+            expected: None,
+        }
     }
 
     /// The same to webdis: a command as a body.
     pub fn incrby(self) -> Ask {
         let body = Some(Body { media: "text/plain", before: "INCRBY/", after: "/1" });
-        Ask { method: "POST", path: "/", body, values: self.names(), status: 200 }
+        Ask { method: "POST", path: "/", body, values: self.names(), status: 200, expected: None }
     }
 
     /// `size` increments a request: so many different bodies that each counter is in one of them.
@@ -54,6 +61,7 @@ impl Keys {
             body: Some(form.around()),
             values: (0..bodies).map(body).collect(),
             status: 200,
+            expected: None,
         }
     }
 }
@@ -86,7 +94,7 @@ impl Form {
 /// A POST that does nothing and answers 200: the end of a session that there is none of.
 pub fn nothing() -> Ask {
     let body = Some(Body::json("", ""));
-    Ask { method: "POST", path: "/api/users/signout", body, values: Vec::new(), status: 200 }
+    Ask { method: "POST", path: "/api/users/signout", body, values: Vec::new(), status: 200, expected: None }
 }
 
 #[cfg(test)]

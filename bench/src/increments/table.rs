@@ -144,7 +144,8 @@ mod tests {
 
     fn measured(answers: usize, client: f64) -> Measured {
         let driven = Duration::from_secs(1);
-        let spent = Spent { server: 0.5, postgres: 0.0, nats: 0.0, client, others: 0.0, all: 2.0 };
+        let spent =
+            Spent { server: 0.5, postgres: 0.0, nats: 0.0, redis: 0.0, client, others: 0.0, all: 2.0 };
         let round =
             Round { answers, driven, whole: driven, p50: 1.0, p99: 2.0, max: 3.0, driving: spent, spent };
         Measured { round, group: f64::NAN }

@@ -116,7 +116,7 @@ impl Webdis {
     pub fn processes(&self) -> Result<Processes> {
         let servers = [&self.webdis, &self.redis].map(Child::id);
         let servers = servers.into_iter().collect::<Option<_>>().ok_or("webdis or Redis has ended")?;
-        Ok(Processes { servers, postgres: None, nats: None })
+        Ok(Processes { servers, postgres: None, nats: None, redis: None })
     }
 }
 

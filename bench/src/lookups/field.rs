@@ -1,6 +1,7 @@
 //! All servers, running side by side: whoever is not asked has nothing to do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use engines::Redis;
 
@@ -15,6 +16,9 @@ use crate::{Options, Result};
 
 /// This part of the look-ups has to be answered from where it is thought to be; the rest is what had come to its end.
 const ENOUGH: f64 = 0.95;
+
+/// How long look-ups are warmed up: enough for each user to be asked for, many times over where all is remembered.
+const WARM: Duration = Duration::from_millis(300);
 
 /// The servers, and what is behind them.
 pub struct Field {
@@ -51,6 +55,10 @@ impl Field {
         // Nobody is signed in where a session would only be more to read.
         let signed_in = phase.looks_up() || phase.what == What::Nobody;
         let mut crowd = house.crowd(options.connections, signed_in).await?;
+        if phase.looks_up() {
+            // What the pause since the last phase has let come to its end is read again before the clock runs.
+            drive(&mut crowd, &ask, WARM).await?;
+        }
         let (processes, before) = (house.processes()?, house.origins().await?);
         let clock = Cpu::now(&processes)?;
         let load = drive(&mut crowd, &ask, options.seconds).await?;

@@ -3,6 +3,7 @@
 use contracts::{Event, UserState};
 use db::Tx;
 use kernel::Result;
+use tokio::runtime::Handle;
 
 use crate::Accounts;
 use crate::known::{Known, LookUp};
@@ -93,10 +94,11 @@ impl Accounts {
         }
     }
 
-    /// [`Accounts::heard`] in the background, one event after the other.
-    pub(crate) fn hear_soon(&self, events: Vec<Event>) {
+    /// [`Accounts::heard`] in the background, one event after the other. `runtime` is said, for what follows a commit may
+    /// run on a thread that has none.
+    pub(crate) fn hear_soon(&self, events: Vec<Event>, runtime: &Handle) {
         let accounts = self.clone();
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             for event in &events {
                 accounts.heard(event).await;
             }

@@ -6,6 +6,7 @@ use db::Tx;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use kernel::Result;
+use tokio::runtime::Handle;
 
 use crate::Accounts;
 
@@ -26,9 +27,9 @@ impl Handler for Accounts {
                 }
             }
             if !users.is_empty() {
-                let accounts = self.clone();
+                let (accounts, runtime) = (self.clone(), Handle::current());
                 // Whoever wrote has told the cache, unless they were killed in that moment.
-                tx.after_commit(move || accounts.hear_soon(users));
+                tx.after_commit(move || accounts.hear_soon(users, &runtime));
             }
             Ok(())
         }

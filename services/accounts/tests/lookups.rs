@@ -1,13 +1,16 @@
 //! Looking users up, behind the real stack.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
+
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use common::{House, Reply};
 use contracts::Event;
+use events::Handler as _;
 use serde_json::{Value, json};
 
 async fn look_up(house: &House, query: &str, token: &str) -> Reply {
@@ -204,7 +207,7 @@ async fn who_has_read_of_a_change_does_not_go_back() {
     let bob = named(&house, "bob@example.com", "Bob").await;
     let new = ask(&house.app, &format!("id={bob}"), &operator, &[]).await;
     assert!(new.headers.contains_key("marquee-seen"));
-    house.clock.advance(std::time::Duration::from_secs(60));
+    house.clock.advance(Duration::from_secs(60));
     let old = ask(&house.app, &format!("id={bob}"), &operator, &[]).await;
     assert!(!old.headers.contains_key("marquee-seen"));
 }
@@ -238,4 +241,34 @@ async fn an_event_tells_the_other_processes() {
         })
         .collect();
     assert!(changes.windows(2).all(|two| two[0] + 1 == two[1]), "every change has its number: {changes:?}");
+}
+
+/// The same as it is heard, in a transaction: what follows its commit runs on either engine.
+#[tokio::test]
+async fn an_event_that_is_taken_in_makes_the_process_forget() {
+    let house = House::new().await;
+    let operator = house.operator().await;
+    let other = accounts::Accounts::new(
+        house.db.clone(),
+        house.web.clone(),
+        &accounts::Settings::default(),
+        &cache::Memory::default(),
+    );
+    let replica = web::stack(other.routes(), &house.web);
+    let id = named(&house, "ann@example.com", "Ann").await;
+    let query = format!("id={id}");
+    assert_eq!(source(&ask(&replica, &query, &operator, &[]).await).1["version"], 0);
+    house.call("PATCH", &format!("/api/users/{id}"), &operator, json!({"username": "Anne"})).await;
+    let events = house.events().await;
+    let update = events.iter().rfind(|event| matches!(event, Event::UserUpdated(_))).unwrap();
+    let (other, update) = (&other, &[update]);
+    house.db.write(|tx| async move { other.handle(&tx, update).await }).await.unwrap();
+    let forgotten = async {
+        while source(&ask(&replica, &query, &operator, &[]).await).1["version"] != 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), forgotten)
+        .await
+        .expect("it still remembers what was before");
 }

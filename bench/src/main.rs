@@ -35,7 +35,7 @@ const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--ro
   --postgres       on a PostgreSQL of the run's own, beside pgbench on the same; else on SQLite, beside requests
                    that do nothing
   --nats           with a NATS of the run's own; else in one process
-  --seconds N      how long each phase is driven (8; of look-ups 4)
+  --seconds N      how long each phase is driven (8; of lookups 4)
   --rounds N       rounds of all phases, interleaved (3)
   --connections N  keep-alive connections, each with a buyer of its own (64)
   --tickets N      tickets of the phase `spread` (1000)

@@ -18,7 +18,7 @@ pub enum Which {
 }
 
 impl Which {
-    /// All of them. What is started last has been still for the shortest time.
+    /// All of them, in the order of their start: on PostgreSQL answers carry one cookie more until 15 seconds after a change.
     pub const ALL: [Self; 5] =
         [Self::Postgres, Self::Redis, Self::PostgresAlone, Self::Sqlite, Self::SqliteAlone];
 

@@ -13,10 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use crate::entry::{Entry, Found, Key, Read, Source};
-use crate::local::Local;
+use crate::local::{Boarding, Local};
 use crate::meters::Meters;
 use crate::policy::{Guard, Lives, Policy};
 use crate::redis::{Asked, Lease, Redis};
@@ -32,6 +31,22 @@ struct Inner<K, V> {
     leases: AtomicU64,
     loads: Semaphore,
     meters: Meters,
+}
+
+/// How often somebody looks whether others read for them, before they do so themselves.
+const TRIES: usize = 3;
+
+/// A read that is given up when this is dropped, unless it has landed.
+struct Flight<'a, K: Key, V: Clone + Send + Sync + 'static> {
+    local: &'a Local<K, V>,
+    key: &'a K,
+    lease: u64,
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> Drop for Flight<'_, K, V> {
+    fn drop(&mut self) {
+        self.local.land(self.key, self.lease, None);
+    }
 }
 
 impl<K, V> Clone for Cache<K, V> {
@@ -73,22 +88,38 @@ where
     /// Those of `load`; never one of Redis.
     pub async fn get<F>(&self, key: &K, since: i64, load: impl Fn() -> F) -> Result<Found<V>>
     where
-        F: Future<Output = Result<Read<V>>> + Send + 'static,
+        F: Future<Output = Result<Read<V>>>,
     {
         if let Some(found) = self.peek(key, since) {
             return Ok(found);
         }
-        let asked = Instant::now();
-        let mut found = self.flight(key, since, &load).await?;
-        // A read that was under way when we came may know too little for us, or be too old.
-        if !self.is_good(&found, since, asked) {
-            found = self.flight(key, since, &load).await?;
-        }
-        if !self.is_good(&found, since, asked) {
-            found = self.0.read(key, load()).await?.found(Source::Database, Instant::now());
-        }
+        let found = self.look(key, since, load).await?;
         self.0.meters.answered(found.source, found.age);
         Ok(found)
+    }
+
+    async fn look<F>(&self, key: &K, since: i64, load: impl Fn() -> F) -> Result<Found<V>>
+    where
+        F: Future<Output = Result<Read<V>>>,
+    {
+        let asked = Instant::now();
+        for _ in 0..TRIES {
+            let lease = self.0.leases.fetch_add(1, Ordering::Relaxed);
+            let found = match self.0.local.board(key, since, lease) {
+                Boarding::Remembered(entry) => entry.found(Source::Process, Instant::now()),
+                Boarding::Reading => self.read_for_all(key, since, lease, load()).await?,
+                Boarding::Waiting(landing) => match landing.await {
+                    Ok(found) => found?,
+                    // Whoever read has left, or somebody wrote.
+                    Err(_) => continue,
+                },
+            };
+            // A read that was under way when we came may know too little for us, or be too old.
+            if self.is_good(&found, since, asked) {
+                return Ok(found);
+            }
+        }
+        Ok(self.0.read(key, load()).await?.found(Source::Database, Instant::now()))
     }
 
     /// What was read after it was asked for is as good as if whoever `asked` had read it, however long that took: a slow
@@ -98,27 +129,15 @@ where
         seen && found.age <= self.0.policy.bound.max(asked.elapsed())
     }
 
-    /// Waits for the read that is under way, or makes one. It goes on even if nobody waits for it any more.
-    async fn flight<F>(&self, key: &K, since: i64, load: impl Fn() -> F) -> Result<Found<V>>
+    async fn read_for_all<F>(&self, key: &K, since: i64, lease: u64, load: F) -> Result<Found<V>>
     where
-        F: Future<Output = Result<Read<V>>> + Send + 'static,
+        F: Future<Output = Result<Read<V>>>,
     {
-        let lease = self.0.leases.fetch_add(1, Ordering::Relaxed);
-        let start = || {
-            let (inner, key, load) = (Arc::clone(&self.0), key.clone(), load());
-            let flying = async move {
-                let looked = AssertUnwindSafe(inner.look(&key, since, lease, load)).catch_unwind().await;
-                inner.local.land(&key, lease);
-                looked.unwrap_or_else(|_| Err(Error::internal("a read for the cache panicked")))
-            };
-            let flying = tokio::spawn(flying.in_current_span());
-            let ended = |e| Err(Error::unavailable("a read for the cache was ended").because(e));
-            flying.map(move |landed| landed.unwrap_or_else(ended)).boxed().shared()
-        };
-        match self.0.local.board(key, since, lease, start) {
-            Ok(entry) => Ok(entry.found(Source::Process, Instant::now())),
-            Err(flight) => flight.await,
-        }
+        let flight = Flight { local: &self.0.local, key, lease };
+        let looking = AssertUnwindSafe(self.0.look(key, since, lease, load)).catch_unwind();
+        let found = looking.await.unwrap_or_else(|_| Err(Error::internal("a read for the cache panicked")));
+        flight.local.land(key, lease, Some(&found));
+        found
     }
 
     /// Remembers in this process what was written by the change `stamp`: nobody here is told what was before it from now

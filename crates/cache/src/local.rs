@@ -4,25 +4,37 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, Shared};
+use kernel::Result;
 use moka::sync::Cache;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::entry::{Entry, Found, Key};
 use crate::policy::Guard;
 
-/// One read that all wait for who ask for the same key meanwhile.
-pub(crate) type Flight<V> = Shared<BoxFuture<'static, kernel::Result<Found<V>>>>;
+/// What a read came to, for all who waited.
+type Outcome<V> = Result<Found<V>>;
+
+/// What becomes of somebody who asks for a key.
+pub(crate) enum Boarding<V> {
+    /// It is remembered.
+    Remembered(Entry<V>),
+    /// A read of it is under way. An error if that came to no end: ask again.
+    Waiting(oneshot::Receiver<Outcome<V>>),
+    /// They read, for whoever asks meanwhile as well, and say by [`Local::land`] how that went.
+    Reading,
+}
 
 pub(crate) struct Local<K, V> {
     entries: Option<Cache<K, Entry<V>>>,
-    flights: Mutex<HashMap<K, Flying<V>>>,
+    flights: Mutex<HashMap<K, Flight<V>>>,
     guard: Guard,
 }
 
-struct Flying<V> {
-    flight: Flight<V>,
+/// A read that is under way.
+struct Flight<V> {
     lease: u64,
+    waiting: Vec<oneshot::Sender<Outcome<V>>>,
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Local<K, V> {
@@ -39,43 +51,51 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Local<K, V> {
         (now < entry.ends_at && seen).then_some(entry)
     }
 
-    /// What is remembered as [`Local::get`] has it, or the read of `key` that is under way, or the one that `start` makes.
-    ///
-    /// That read has `lease`, which [`Local::fill`] asks for and a write takes away. It must end by [`Local::land`].
-    pub(crate) fn board(
-        &self,
-        key: &K,
-        since: i64,
-        lease: u64,
-        start: impl FnOnce() -> Flight<V>,
-    ) -> Result<Entry<V>, Flight<V>> {
+    /// What is remembered as [`Local::get`] has it, or a place in the read of `key` that is under way, or the task to make
+    /// one. That one has `lease`, which [`Local::fill`] asks for and a write takes away.
+    pub(crate) fn board(&self, key: &K, since: i64, lease: u64) -> Boarding<V> {
         let mut flights = self.flights();
         // Once more: the read that was under way may just have ended.
         if let Some(entry) = self.get(key, since, Instant::now()) {
-            return Ok(entry);
+            return Boarding::Remembered(entry);
         }
-        let flying = flights.entry(key.clone()).or_insert_with(|| Flying { flight: start(), lease });
-        Err(flying.flight.clone())
+        if let Some(flight) = flights.get_mut(key) {
+            let (sender, receiver) = oneshot::channel();
+            flight.waiting.push(sender);
+            return Boarding::Waiting(receiver);
+        }
+        flights.insert(key.clone(), Flight { lease, waiting: Vec::new() });
+        Boarding::Reading
     }
 
     /// Remembers what was read under `lease`; answers whether it did. Not if a write has come between.
     pub(crate) fn fill(&self, key: &K, lease: u64, entry: Entry<V>) -> bool {
         // Whoever fills or writes does so under this lock, so that nothing comes between looking and doing.
-        let mut flights = self.flights();
-        let held = remove(&mut flights, key, lease) || self.guard == Guard::Nothing;
-        if held {
+        let flights = self.flights();
+        let held = flights.get(key).is_some_and(|flight| flight.lease == lease);
+        if held || self.guard == Guard::Nothing {
             self.put(key, entry);
+            return true;
         }
-        held
+        false
     }
 
-    /// A read has ended and found nothing to remember.
-    pub(crate) fn land(&self, key: &K, lease: u64) {
-        remove(&mut self.flights(), key, lease);
+    /// The read with `lease` has ended, and this is for all who waited; `None` if it was given up, and they ask again.
+    pub(crate) fn land(&self, key: &K, lease: u64, outcome: Option<&Outcome<V>>) {
+        let mut flights = self.flights();
+        if flights.get(key).is_none_or(|flight| flight.lease != lease) {
+            return;
+        }
+        let waiting = flights.remove(key).map(|flight| flight.waiting).unwrap_or_default();
+        drop(flights);
+        for (one, outcome) in waiting.into_iter().zip(outcome.into_iter().cycle()) {
+            // Whoever has left needs no answer.
+            let _ = one.send(outcome.clone());
+        }
     }
 
     /// Remembers what was written. Reads that are under way may have seen what was before: they fill no more, and who
-    /// asks from now on does not wait for them.
+    /// waits for them asks again.
     pub(crate) fn write(&self, key: &K, entry: Entry<V>) {
         let mut flights = self.flights();
         if self.guard == Guard::Compare {
@@ -105,16 +125,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Local<K, V> {
         }
     }
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<K, Flying<V>>> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Takes the flight of `key` away if it is the one with `lease`.
-fn remove<K: Key, V>(flights: &mut HashMap<K, Flying<V>>, key: &K, lease: u64) -> bool {
-    let held = flights.get(key).is_some_and(|flying| flying.lease == lease);
-    if held {
-        flights.remove(key);
-    }
-    held
 }

@@ -12,7 +12,7 @@ use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisErro
 use kernel::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Way};
 use crate::entry::Entry;
@@ -218,18 +218,18 @@ impl Redis {
             }
             Way::Without => return None,
         };
-        let (broken, error) = match timeout(LIMIT, call(connection)).await {
-            Ok(Ok(answer)) => {
+        // The connection has the limit.
+        let error = match call(connection).await {
+            Ok(answer) => {
                 self.0.breaker.succeeded();
                 return Some(answer);
             }
-            Ok(Err(error)) => (error.is_unrecoverable_error(), error.to_string()),
-            Err(_) => (false, "it did not answer in time".to_owned()),
+            Err(error) => error,
         };
         self.0.meters.failed.increment(1);
-        if self.0.breaker.failed(broken) {
+        if self.0.breaker.failed(error.is_unrecoverable_error() && !error.is_timeout()) {
             self.0.meters.up.set(0.0);
-            tracing::warn!(error, "Redis is away: databases answer meanwhile");
+            tracing::warn!(%error, "Redis is away: databases answer meanwhile");
         }
         None
     }

@@ -75,14 +75,13 @@ where
 
     /// What this process remembers of `key`, if that was true as of the change `since` or later. Asks nobody.
     pub fn peek(&self, key: &K, since: i64) -> Option<Found<V>> {
-        let now = Instant::now();
-        let found = self.0.local.get(key, since, now)?.found(Source::Process, now);
-        self.0.meters.answered(found.source, found.age);
+        let found = self.0.local.get(key, since, Instant::now())?.found(Source::Process);
+        self.0.meters.answered(found.source, found.age());
         Some(found)
     }
 
-    /// What is at `key`, true as of the change `since` or later, and never from longer before this call than
-    /// [`Policy::bound`]. However many ask, `load` reads the database once for all of them.
+    /// What is at `key`, true as of the change `since` or later if the database has come as far, and never from longer
+    /// before this call than [`Policy::bound`]. However many ask, `load` reads the database once for all of them.
     ///
     /// # Errors
     /// Those of `load`; never one of Redis.
@@ -94,7 +93,7 @@ where
             return Ok(found);
         }
         let found = self.look(key, since, load).await?;
-        self.0.meters.answered(found.source, found.age);
+        self.0.meters.answered(found.source, found.age());
         Ok(found)
     }
 
@@ -106,7 +105,7 @@ where
         for _ in 0..TRIES {
             let lease = self.0.leases.fetch_add(1, Ordering::Relaxed);
             let found = match self.0.local.board(key, since, lease) {
-                Boarding::Remembered(entry) => entry.found(Source::Process, Instant::now()),
+                Boarding::Remembered(entry) => entry.found(Source::Process),
                 Boarding::Reading => self.read_for_all(key, since, lease, load()).await?,
                 Boarding::Waiting(landing) => match landing.await {
                     Ok(found) => found?,
@@ -119,14 +118,14 @@ where
                 return Ok(found);
             }
         }
-        Ok(self.0.read(key, load()).await?.found(Source::Database, Instant::now()))
+        Ok(self.0.read(key, load()).await?.found(Source::Database))
     }
 
-    /// What was read after it was asked for is as good as if whoever `asked` had read it, however long that took: a slow
-    /// database is not asked once more by each of them.
+    /// What was read after it was asked for is as good as if whoever `asked` had read it, however long that took, and
+    /// whatever they say they have seen.
     fn is_good(&self, found: &Found<V>, since: i64, asked: Instant) -> bool {
         let seen = found.stamp >= since || self.0.policy.guard == Guard::Nothing;
-        seen && found.age <= self.0.policy.bound.max(asked.elapsed())
+        found.read_at >= asked || (seen && found.age() <= self.0.policy.bound)
     }
 
     async fn read_for_all<F>(&self, key: &K, since: i64, lease: u64, load: F) -> Result<Found<V>>
@@ -141,20 +140,20 @@ where
     }
 
     /// Remembers in this process what was written by the change `stamp`: nobody here is told what was before it from now
-    /// on. It is quick enough to be called as the change becomes durable.
-    pub fn wrote_here(&self, key: &K, value: Option<V>, stamp: i64) {
-        let entry = self.0.entry(key, Read { value, stamp }, Instant::now());
+    /// on. It is quick enough to be called as the change becomes durable. `written_at` is before the change was committed,
+    /// for from then on it may have been superseded.
+    pub fn wrote_here(&self, key: &K, value: Option<V>, stamp: i64, written_at: Instant) {
+        let entry = self.0.entry(key, Read { value, stamp }, written_at);
         self.0.local.write(key, entry);
     }
 
-    /// Remembers in Redis what was written by the change `stamp` a moment ago, for all processes. If Redis is away, what
-    /// it remembers ends with its time.
-    pub async fn wrote(&self, rows: &[(K, Option<V>)], stamp: i64) {
+    /// Remembers in Redis what was written by the change `stamp`, for all processes; `written_at` as in
+    /// [`Cache::wrote_here`]. If Redis is away, what it remembers ends with its time.
+    pub async fn wrote(&self, rows: &[(K, Option<V>)], stamp: i64, written_at: Instant) {
         let Some(redis) = &self.0.redis else { return };
-        let written = Instant::now();
         let all = rows.iter().map(|(key, value)| async move {
             let name = self.0.name(key);
-            let entry = self.0.entry(key, Read { value: value.clone(), stamp }, written);
+            let entry = self.0.entry(key, Read { value: value.clone(), stamp }, written_at);
             if let Some(Some(lease)) = redis.supersede(&name, stamp, self.0.policy.bound).await {
                 redis.fill(&name, &lease, &entry, self.0.policy.guard).await;
             }
@@ -164,14 +163,20 @@ where
 
     /// Forgets here and in Redis what is older than the change `stamp`, which was made by whoever it was.
     pub async fn forget(&self, keys: &[K], stamp: i64) {
+        self.forget_here(keys, stamp);
+        let Some(redis) = &self.0.redis else { return };
+        let all = keys.iter().map(|key| async move {
+            redis.forget(&self.0.name(key), stamp, self.0.policy.bound).await;
+        });
+        join_all(all).await;
+        // Meanwhile somebody here may have been told by Redis what was before.
+        self.forget_here(keys, stamp);
+    }
+
+    fn forget_here(&self, keys: &[K], stamp: i64) {
         for key in keys {
             self.0.local.forget(key, stamp);
         }
-        let Some(redis) = &self.0.redis else { return };
-        let all = keys.iter().map(|key| async move {
-            redis.supersede(&self.0.name(key), stamp, self.0.policy.bound).await;
-        });
-        join_all(all).await;
     }
 
     /// Brings those metrics up to date that are read rather than counted. To be called inside a runtime: Redis is asked
@@ -208,7 +213,7 @@ where
         };
         let shared: Option<Lease> = match asked {
             Asked::Found(entry) => {
-                let found = entry.clone().found(Source::Redis, Instant::now());
+                let found = entry.clone().found(Source::Redis);
                 self.local.fill(key, lease, entry);
                 return Ok(found);
             }
@@ -219,7 +224,7 @@ where
         if !self.local.fill(key, lease, entry.clone()) {
             self.meters.refused.increment(1);
         }
-        let found = entry.clone().found(Source::Database, Instant::now());
+        let found = entry.clone().found(Source::Database);
         if let (Some(redis), Some(lease)) = (&self.redis, shared)
             && redis.fill(&name, &lease, &entry, self.policy.guard).await == Some(false)
         {

@@ -25,10 +25,17 @@ pub struct Found<V> {
     pub value: Option<V>,
     /// The last change that it has seen.
     pub stamp: i64,
-    /// How long ago its read began.
-    pub age: Duration,
+    /// When its read began, or earlier.
+    pub read_at: Instant,
     /// Where it was.
     pub source: Source,
+}
+
+impl<V> Found<V> {
+    /// How long ago its read began.
+    pub fn age(&self) -> Duration {
+        self.read_at.elapsed()
+    }
 }
 
 /// Where an answer was.
@@ -61,8 +68,7 @@ pub(crate) struct Entry<V> {
 }
 
 impl<V> Entry<V> {
-    pub(crate) fn found(self, source: Source, now: Instant) -> Found<V> {
-        let age = now.saturating_duration_since(self.read_at);
-        Found { value: self.value, stamp: self.stamp, age, source }
+    pub(crate) fn found(self, source: Source) -> Found<V> {
+        Found { value: self.value, stamp: self.stamp, read_at: self.read_at, source }
     }
 }

@@ -118,7 +118,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Local<K, V> {
     }
 
     fn put(&self, key: &K, entry: Entry<V>) {
-        let Some(entries) = &self.entries else { return };
+        let Some(entries) = self.entries.as_ref().filter(|_| Instant::now() < entry.ends_at) else { return };
         let newer = entries.get(key).is_some_and(|known| known.stamp > entry.stamp);
         if !newer || self.guard == Guard::Nothing {
             entries.insert(key.clone(), entry);

@@ -1,8 +1,8 @@
 //! What processes remember together. Compared and replaced by scripts, where the value is.
 //!
-//! A key is a hash: `v` the value as JSON, `s` its stamp, `t` its whole life in milliseconds, `l` the lease of whoever may
-//! fill it, and `e` when that ends, by Redis's own clock. A key that has `s` without `v` says that something was written,
-//! and what is older than `s` does not come back.
+//! A key is a hash: `v` the value as JSON, `s` its stamp, `t` its whole life in milliseconds and `x` its end, `l` the lease of
+//! whoever may fill it and `e` the end of that; ends are by Redis's own clock. A key that has `s` without `v` says that
+//! something was written, and what is older than `s` does not come back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,15 +38,18 @@ redis.call('HSET', KEYS[1], 'l', ARGV[1], 'e', now + lease)
 if not held[4] and redis.call('PTTL', KEYS[1]) < lease then redis.call('PEXPIRE', KEYS[1], lease) end
 return 1";
 
-/// Forgets what is older than a write, takes the right to fill from whoever read before it, and gives it to the writer.
+/// Forgets what is older than a write, takes the right to fill from whoever read before it, and gives it to the writer, if
+/// it is the writer who says so.
 const SUPERSEDE: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease, kept = tonumber(ARGV[2]), tonumber(ARGV[4])
-local known = redis.call('HGET', KEYS[1], 's')
-if known and tonumber(known) >= tonumber(ARGV[3]) then return 0 end
-redis.call('HDEL', KEYS[1], 'v', 't')
-redis.call('HSET', KEYS[1], 's', ARGV[3], 'l', ARGV[1], 'e', now + lease)
+local held = redis.call('HMGET', KEYS[1], 's', 'v')
+local known, stamp = tonumber(held[1] or -1), tonumber(ARGV[3])
+if known > stamp or (known == stamp and held[2]) then return 0 end
+redis.call('HDEL', KEYS[1], 'v', 't', 'x', 'l', 'e')
+redis.call('HSET', KEYS[1], 's', ARGV[3])
+if ARGV[1] ~= '' then redis.call('HSET', KEYS[1], 'l', ARGV[1], 'e', now + lease) end
 redis.call('PEXPIRE', KEYS[1], kept)
 return 1";
 
@@ -57,14 +60,16 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 's', 'l', 'e')
 if held[2] ~= ARGV[1] or tonumber(held[3]) < now then return 0 end
 if held[1] and tonumber(held[1]) > tonumber(ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[1], 's', ARGV[2], 'v', ARGV[3], 't', ARGV[4])
+redis.call('HSET', KEYS[1], 's', ARGV[2], 'v', ARGV[3], 't', ARGV[5], 'x', now + ARGV[4])
 redis.call('HDEL', KEYS[1], 'l', 'e')
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1";
 
 /// Remembers a value, whatever is there.
 const OVERWRITE: &str = r"
-redis.call('HSET', KEYS[1], 's', ARGV[2], 'v', ARGV[3], 't', ARGV[4])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[1], 's', ARGV[2], 'v', ARGV[3], 't', ARGV[5], 'x', now + ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1";
 
@@ -143,15 +148,16 @@ impl Redis {
     pub(crate) async fn ask<V: DeserializeOwned>(&self, key: &str, since: i64) -> Asked<V> {
         let asked_at = Instant::now();
         let key = self.key(key);
+        // The time first: the value's end comes with the value, and what is left of it is then never less than this.
         let mut both = ::redis::pipe();
-        both.hmget(&key, &["v", "s", "t"]).pttl(&key);
-        type Answer = ((Option<Vec<u8>>, Option<i64>, Option<u64>), i64);
-        let Some(((value, stamp, life), left)) = self.call::<Answer>(&both).await else { return Asked::Away };
-        if let (Some(value), Some(stamp), Some(life), Ok(left)) = (value, stamp, life, u64::try_from(left))
+        both.cmd("TIME").hmget(&key, &["v", "s", "t", "x"]);
+        type Answer = ((u64, u64), (Option<Vec<u8>>, Option<i64>, Option<u64>, Option<u64>));
+        let Some(((seconds, micros), held)) = self.call::<Answer>(&both).await else { return Asked::Away };
+        if let (Some(value), Some(stamp), Some(life), Some(end)) = held
             && stamp >= since
+            && let Some(left) = end.checked_sub(seconds * 1_000 + micros / 1_000)
             && let Ok(value) = serde_json::from_slice(&value)
         {
-            // From before the question: what is left was more then, never less.
             let ends_at = asked_at + Duration::from_millis(left);
             let gone = Duration::from_millis(life.saturating_sub(left));
             let read_at = asked_at.checked_sub(gone).unwrap_or(asked_at);
@@ -175,21 +181,34 @@ impl Redis {
         guard: Guard,
     ) -> Option<bool> {
         let value = serde_json::to_vec(&entry.value).ok()?;
-        let life = entry.ends_at.saturating_duration_since(Instant::now()).as_millis();
-        let life = u64::try_from(life).ok().filter(|life| *life > 0)?;
+        let left = millis(entry.ends_at.saturating_duration_since(Instant::now()));
+        if left == 0 {
+            return Some(false);
+        }
+        let life = millis(entry.ends_at.saturating_duration_since(entry.read_at));
         let script = if guard == Guard::Compare { &self.0.fill } else { &self.0.overwrite };
         let mut call = script.key(self.key(key));
-        call.arg(&lease.0).arg(entry.stamp).arg(value).arg(life);
+        call.arg(&lease.0).arg(entry.stamp).arg(value).arg(left).arg(life);
         self.script(&call).await.map(|done| done == 1)
     }
 
-    /// Forgets what is older than the change `stamp`, remembers for as long as `kept` that it was, and answers the right
-    /// to fill: none if that change or a later one is known there. `None` if Redis is away.
+    /// Forgets what is older than the change `stamp`, remembers for as long as `kept` that it was, and answers the
+    /// writer's right to fill: none if a later change is known there, or it was filled. `None` if Redis is away.
     pub(crate) async fn supersede(&self, key: &str, stamp: i64, kept: Duration) -> Option<Option<Lease>> {
         let token = kernel::random_code();
+        let had = self.superseded(key, &token, stamp, kept).await?;
+        Some(had.then_some(Lease(token)))
+    }
+
+    /// [`Redis::supersede`] for somebody who has nothing to fill.
+    pub(crate) async fn forget(&self, key: &str, stamp: i64, kept: Duration) {
+        self.superseded(key, "", stamp, kept).await;
+    }
+
+    async fn superseded(&self, key: &str, token: &str, stamp: i64, kept: Duration) -> Option<bool> {
         let mut call = self.0.supersede.key(self.key(key));
-        call.arg(&token).arg(millis(LEASE)).arg(stamp).arg(millis(kept));
-        self.script(&call).await.map(|had| (had == 1).then_some(Lease(token)))
+        call.arg(token).arg(millis(LEASE)).arg(stamp).arg(millis(kept));
+        self.script(&call).await.map(|had| had == 1)
     }
 
     fn key(&self, key: &str) -> String {
@@ -227,7 +246,9 @@ impl Redis {
             Err(error) => error,
         };
         self.0.meters.failed.increment(1);
-        if self.0.breaker.failed(error.is_unrecoverable_error() && !error.is_timeout()) {
+        // One that answers, but not as it should, has no memory left, say, or is nobody's master any more: to be asked for
+        // anew, and used once it can be written to.
+        if self.0.breaker.failed(!error.is_timeout()) {
             self.0.meters.up.set(0.0);
             tracing::warn!(%error, "Redis is away: databases answer meanwhile");
         }
@@ -250,14 +271,21 @@ impl Redis {
         });
     }
 
-    /// A new connection on which something was answered.
+    /// A new connection to where something could be written.
     async fn connected(&self) -> std::result::Result<MultiplexedConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(LIMIT))
             .set_pipeline_buffer_size(QUEUE);
         let mut connection = self.0.client.get_multiplexed_async_connection_with_config(&config).await?;
-        ::redis::cmd("PING").exec_async(&mut connection).await?;
+        let probe = self.key("probe");
+        ::redis::cmd("SET")
+            .arg(probe)
+            .arg(1)
+            .arg("PX")
+            .arg(millis(LEASE))
+            .exec_async(&mut connection)
+            .await?;
         Ok(connection)
     }
 }

@@ -10,6 +10,7 @@ use cache::{Cache, Guard, Policy, Read, Source};
 use common::{BOUND, Database, Name, ROW, Rows, ask, asking, rows, text};
 use futures_util::future::join_all;
 use kernel::Error;
+use tokio::time::Instant;
 
 fn local() -> Rows {
     rows(100, Guard::Compare, None)
@@ -33,7 +34,7 @@ async fn nothing_is_older_than_promised() {
     let mut oldest = Duration::ZERO;
     for _ in 0..200 {
         tokio::time::advance(Duration::from_millis(100)).await;
-        oldest = oldest.max(ask(&rows, &db, 0).await.age);
+        oldest = oldest.max(ask(&rows, &db, 0).await.age());
     }
     assert!(oldest <= BOUND && oldest > BOUND / 2, "{oldest:?}");
     assert!((2..=4).contains(&db.reads()), "{}", db.reads());
@@ -50,7 +51,7 @@ async fn that_a_row_is_absent_is_remembered_briefly_and_forgotten_by_the_write_t
     tokio::time::advance(BOUND / 4).await;
     assert_eq!(ask(&rows, &db, 0).await.source, Source::Database);
     let stamp = db.write(Some("two"));
-    rows.wrote_here(&ROW, Some("two".to_owned()), stamp);
+    rows.wrote_here(&ROW, Some("two".to_owned()), stamp, Instant::now());
     let found = ask(&rows, &db, 0).await;
     assert_eq!((text(&found), found.source), (Some("two"), Source::Process));
 }
@@ -70,7 +71,7 @@ async fn late_read(guard: Guard, write: impl Fn(&Rows, i64)) -> Option<String> {
 
 #[tokio::test]
 async fn a_read_from_before_a_write_never_replaces_it() {
-    let wrote = |rows: &Rows, stamp| rows.wrote_here(&ROW, Some("two".to_owned()), stamp);
+    let wrote = |rows: &Rows, stamp| rows.wrote_here(&ROW, Some("two".to_owned()), stamp, Instant::now());
     assert_eq!(late_read(Guard::Compare, wrote).await.as_deref(), Some("two"));
     assert_eq!(late_read(Guard::Nothing, wrote).await.as_deref(), Some("one"), "the control");
 }
@@ -101,9 +102,21 @@ async fn who_asks_after_a_write_does_not_wait_for_a_read_from_before_it() {
 #[tokio::test]
 async fn an_older_write_does_not_replace_a_later_one() {
     let (db, rows) = (Database::new(), local());
-    rows.wrote_here(&ROW, Some("three".to_owned()), 3);
-    rows.wrote_here(&ROW, Some("two".to_owned()), 2);
+    rows.wrote_here(&ROW, Some("three".to_owned()), 3, Instant::now());
+    rows.wrote_here(&ROW, Some("two".to_owned()), 2, Instant::now());
     rows.forget(&[ROW], 3).await;
+    assert_eq!(text(&ask(&rows, &db, 0).await), Some("three"));
+}
+
+/// Whoever wrote stood still meanwhile: others have written since, and nothing is left that says so.
+#[tokio::test(start_paused = true)]
+async fn what_was_written_long_ago_is_no_news() {
+    let (db, rows) = (Database::new(), local());
+    let (stamp, written_at) = (db.write(Some("two")), Instant::now());
+    let later = db.write(Some("three"));
+    rows.forget(&[ROW], later).await;
+    tokio::time::advance(BOUND * 2).await;
+    rows.wrote_here(&ROW, Some("two".to_owned()), stamp, written_at);
     assert_eq!(text(&ask(&rows, &db, 0).await), Some("three"));
 }
 
@@ -116,9 +129,10 @@ async fn who_has_seen_a_change_is_told_nothing_from_before_it() {
     assert_eq!(text(&ask(&rows, &db, 0).await), Some("one"));
     assert_eq!(text(&ask(&rows, &db, stamp).await), Some("two"));
     assert_eq!(text(&ask(&rows, &db, 0).await), Some("two"), "and so learns everybody else");
-    // A mark from a database that was since restored asks for what will never be.
+    // A mark from a database that was since restored asks for what will never be: it is read, once.
+    let before = db.reads();
     let found = ask(&rows, &db, 1_000).await;
-    assert_eq!((text(&found), found.source), (Some("two"), Source::Database));
+    assert_eq!((text(&found), found.source, db.reads()), (Some("two"), Source::Database, before + 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

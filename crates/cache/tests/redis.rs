@@ -4,12 +4,13 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cache::{Cache, Guard, Policy, Source};
 use common::{BOUND, Database, ROW, Rows, ask, asking, connected, rows, text, until};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
+use tokio::time::Instant;
 
 const KEY: &str = "test:rows:row";
 
@@ -41,7 +42,7 @@ async fn one_process_reads_and_all_know() {
     let sources = [ask(&third, &db, 0).await.source, ask(&third, &db, 0).await.source];
     assert_eq!(sources, [Source::Redis, Source::Process]);
     let stamp = db.write(None);
-    one.wrote(&[(ROW, None)], stamp).await;
+    one.wrote(&[(ROW, None)], stamp, Instant::now()).await;
     let found = ask(&other, &db, 0).await;
     assert_eq!((text(&found), found.source, found.stamp), (None, Source::Redis, stamp));
     assert_eq!(db.reads(), 1);
@@ -58,7 +59,7 @@ async fn late_read(server: &engines::Redis, guard: Guard, flushed: bool) -> Opti
     let slow = asking(&reader, &db);
     db.looked(1).await;
     let stamp = db.write(Some("two"));
-    writer.wrote(&[(ROW, Some("two".to_owned()))], stamp).await;
+    writer.wrote(&[(ROW, Some("two".to_owned()))], stamp, Instant::now()).await;
     if flushed {
         server.flush().await;
     }
@@ -81,13 +82,53 @@ async fn an_older_write_does_not_replace_a_later_one() {
     let Some(server) = engines::Redis::start().await else { return };
     let (db, redis) = (Database::new(), connected(&server).await);
     let rows = rows(0, Guard::Compare, Some(&redis));
-    rows.wrote(&[(ROW, Some("three".to_owned()))], 3).await;
-    rows.wrote(&[(ROW, Some("two".to_owned()))], 2).await;
+    rows.wrote(&[(ROW, Some("three".to_owned()))], 3, Instant::now()).await;
+    rows.wrote(&[(ROW, Some("two".to_owned()))], 2, Instant::now()).await;
     rows.forget(&[ROW], 3).await;
     let found = ask(&rows, &db, 0).await;
     assert_eq!((text(&found), found.source), (Some("three"), Source::Redis));
     rows.forget(&[ROW], 4).await;
     assert_eq!(ask(&rows, &db, 0).await.source, Source::Database);
+}
+
+/// Whoever wrote stood still meanwhile: others have written since, and Redis has lost what says so.
+#[tokio::test]
+async fn what_was_written_long_ago_is_no_news() {
+    let Some(server) = engines::Redis::start().await else { return };
+    let (db, redis) = (Database::new(), connected(&server).await);
+    let rows = rows(0, Guard::Compare, Some(&redis));
+    let (stamp, written_at) = (db.write(Some("two")), Instant::now().checked_sub(BOUND).unwrap());
+    let later = db.write(Some("three"));
+    rows.forget(&[ROW], later).await;
+    server.flush().await;
+    rows.wrote(&[(ROW, Some("two".to_owned()))], stamp, written_at).await;
+    // Nobody may fill until the writer's lease ends, and the database answers.
+    assert_eq!(text(&ask(&rows, &db, 0).await), Some("three"));
+}
+
+/// A master that is one no more, or has no memory left, answers, but not as it should.
+#[tokio::test]
+async fn a_redis_that_cannot_be_written_to_is_left_alone_until_it_can() {
+    let Some(server) = engines::Redis::start().await else { return };
+    let (db, redis) = (Database::new(), connected(&server).await);
+    let rows = rows(0, Guard::Compare, Some(&redis));
+    let mut talk = talk(&server).await;
+    let mut replicate = async |host: &str, port: &str| {
+        redis::cmd("REPLICAOF").arg(host).arg(port).exec_async(&mut talk).await.unwrap();
+    };
+    replicate("127.0.0.1", "1").await;
+    for _ in 0..5 {
+        assert_eq!(ask(&rows, &db, 0).await.source, Source::Database);
+    }
+    assert!(!redis.is_up());
+    replicate("NO", "ONE").await;
+    until("it is used again", || {
+        redis.probe();
+        redis.is_up()
+    })
+    .await;
+    ask(&rows, &db, 0).await;
+    assert_eq!(ask(&rows, &db, 0).await.source, Source::Redis);
 }
 
 #[tokio::test]
@@ -100,12 +141,12 @@ async fn a_failover_to_an_older_copy_fools_nobody_who_has_seen_the_change() {
     let copy: Vec<u8> = redis::cmd("DUMP").arg(KEY).query_async(&mut talk).await.unwrap();
     let left: i64 = redis::cmd("PTTL").arg(KEY).query_async(&mut talk).await.unwrap();
     let stamp = db.write(Some("two"));
-    rows.wrote(&[(ROW, Some("two".to_owned()))], stamp).await;
+    rows.wrote(&[(ROW, Some("two".to_owned()))], stamp, Instant::now()).await;
     let mut restore = redis::cmd("RESTORE");
     restore.arg(KEY).arg(left).arg(copy).arg("REPLACE").exec_async(&mut talk).await.unwrap();
     let stale = ask(&rows, &db, 0).await;
     assert_eq!(text(&stale), Some("one"), "this is what the bound is for");
-    assert!(stale.age <= BOUND);
+    assert!(stale.age() <= BOUND);
     assert_eq!(text(&ask(&rows, &db, stamp).await), Some("two"));
     assert_eq!(text(&ask(&rows, &db, 0).await), Some("two"), "and so learns everybody else");
 }
@@ -143,7 +184,7 @@ async fn nothing_is_older_than_promised() {
     // The second process fills itself from what Redis remembers, and does not begin anew to count.
     while db.reads() < 3 {
         assert!(began.elapsed() < engines::DEADLINE, "in time");
-        oldest = oldest.max(ask(&other, &db, 0).await.age).max(ask(&one, &db, 0).await.age);
+        oldest = oldest.max(ask(&other, &db, 0).await.age()).max(ask(&one, &db, 0).await.age());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(oldest <= BOUND && oldest > BOUND / 3, "{oldest:?}");
@@ -184,7 +225,7 @@ async fn without_redis_the_database_answers_and_when_it_is_back_it_is_used() {
         }
         assert!(slowest < Duration::from_millis(500), "{blow}: {slowest:?}");
         assert!(!redis.is_up(), "{blow}: it is left alone");
-        rows.wrote(&[(ROW, Some("lost".to_owned()))], 1).await;
+        rows.wrote(&[(ROW, Some("lost".to_owned()))], 1, Instant::now()).await;
         match blow {
             "stopped" => server.resume(),
             _ => server.restart().await,

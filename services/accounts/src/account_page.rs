@@ -13,6 +13,7 @@ use web::{Form, FormView, Moment, Page, PageSession, Paging, PathId, Routes, Ses
 use crate::forms::{at_old_password, read_password_change};
 use crate::model::User;
 use crate::pages::again;
+use crate::seen::Seen;
 use crate::session::{Kind, OwnSession};
 use crate::{AccountChange, Accounts, Client};
 
@@ -126,6 +127,7 @@ async fn ask_to_verify(
 
 async fn change_profile(
     State(accounts): State<Accounts>,
+    seen: Seen,
     PageSession(session): PageSession,
     client: Client,
     Form(fields): Form,
@@ -136,7 +138,7 @@ async fn change_profile(
         accounts.change_account(&session, change, &client).await
     };
     match changing.await {
-        Ok(written) => accounts.told(written.change, see_other("/account?done=profile")),
+        Ok(written) => accounts.told(seen, written.change, see_other("/account?done=profile")),
         Err(error) => again(error, |error| AccountPage {
             profile: Some(FormView::failed(typed, error)),
             ..accounts.blank_page(&session)
@@ -146,6 +148,7 @@ async fn change_profile(
 
 async fn change_password(
     State(accounts): State<Accounts>,
+    seen: Seen,
     PageSession(session): PageSession,
     client: Client,
     Form(fields): Form,
@@ -158,7 +161,7 @@ async fn change_password(
     match changing.await {
         Ok(written) => {
             let cookie = written.cookie.map(|cookie| [(header::SET_COOKIE, cookie)]);
-            accounts.told(written.change, (cookie, see_other("/account?done=password")).into_response())
+            accounts.told(seen, written.change, (cookie, see_other("/account?done=password")).into_response())
         }
         Err(error) => again(at_old_password(error), |error| AccountPage {
             password: Some(FormView::failed(typed, error)),

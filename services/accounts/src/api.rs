@@ -11,6 +11,7 @@ use web::{Answer, Failure, Json, MaybeSession, Operator, Paging, PathId, Result,
 
 use crate::bodies::{AccountChangeBody, CredentialsBody, SignUpBody, UserChangeBody};
 use crate::model::User;
+use crate::seen::Seen;
 use crate::session::OwnSession;
 use crate::{AccountChange, Accounts, Client, Credentials, SignUp, UserChange};
 
@@ -88,10 +89,15 @@ fn with_cookie(cookie: HeaderValue, answer: impl IntoResponse) -> Response {
         (status = 429, description = "Too many attempts, please try again later"),
     ),
 )]
-async fn sign_up(State(accounts): State<Accounts>, client: Client, Json(fields): Json) -> Result<Response> {
+async fn sign_up(
+    State(accounts): State<Accounts>,
+    seen: Seen,
+    client: Client,
+    Json(fields): Json,
+) -> Result<Response> {
     let signed_in = accounts.sign_up(SignUp::read(fields)?, &client).await?;
     let answer = with_cookie(signed_in.cookie, Answer::created(&identity(&signed_in.user)));
-    Ok(accounts.told(signed_in.user.change, answer))
+    Ok(accounts.told(seen, signed_in.user.change, answer))
 }
 
 /// Sign in
@@ -107,9 +113,15 @@ async fn sign_up(State(accounts): State<Accounts>, client: Client, Json(fields):
         (status = 429, description = "Too many attempts, please try again later"),
     ),
 )]
-async fn sign_in(State(accounts): State<Accounts>, client: Client, Json(fields): Json) -> Result<Response> {
+async fn sign_in(
+    State(accounts): State<Accounts>,
+    seen: Seen,
+    client: Client,
+    Json(fields): Json,
+) -> Result<Response> {
     let signed_in = accounts.sign_in(Credentials::read(fields)?, &client).await?;
-    Ok(with_cookie(signed_in.cookie, Answer::ok(&identity(&signed_in.user))))
+    let answer = with_cookie(signed_in.cookie, Answer::ok(&identity(&signed_in.user)));
+    Ok(accounts.told(seen, signed_in.user.change, answer))
 }
 
 /// Sign out
@@ -149,10 +161,11 @@ async fn close_session(accounts: State<Accounts>, session: MaybeSession) -> Resu
 )]
 async fn current_user(
     State(accounts): State<Accounts>,
+    seen: Seen,
     MaybeSession(session): MaybeSession,
 ) -> Result<Response> {
     let user = match session {
-        Some(session) => accounts.current_user(&session).await?,
+        Some(session) => accounts.current(&session).await?,
         None => None,
     };
     let shown = user.as_ref().map(|u| Identity {
@@ -161,7 +174,11 @@ async fn current_user(
         username: u.username.as_deref(),
     });
     let answer = Answer::ok(&CurrentUser { current_user: shown });
-    Ok(([(header::CACHE_CONTROL, "no-store")], answer).into_response())
+    let mut answer = ([(header::CACHE_CONTROL, "no-store")], answer).into_response();
+    if let Some(user) = user {
+        accounts.note_of(user.change, user.changed_at, seen, answer.headers_mut());
+    }
+    Ok(answer)
 }
 
 /// Make a user
@@ -199,12 +216,14 @@ async fn register(State(accounts): State<Accounts>, client: Client, Json(fields)
 )]
 async fn open_session(
     State(accounts): State<Accounts>,
+    seen: Seen,
     client: Client,
     Json(fields): Json,
 ) -> Result<Response> {
     let signed_in = accounts.authenticate(Credentials::read(fields)?, &client).await?;
     let signed_in = signed_in.ok_or_else(|| Error::new(Kind::Unauthorized, "Invalid credentials"))?;
-    Ok(with_cookie(signed_in.cookie, Answer::created(&identity(&signed_in.user))))
+    let answer = with_cookie(signed_in.cookie, Answer::created(&identity(&signed_in.user)));
+    Ok(accounts.told(seen, signed_in.user.change, answer))
 }
 
 /// Whose session this is
@@ -290,6 +309,7 @@ fn gone(accounts: &Accounts, with_own: bool) -> Response {
 )]
 async fn change_account(
     State(accounts): State<Accounts>,
+    seen: Seen,
     session: Session,
     client: Client,
     Json(fields): Json,
@@ -300,7 +320,7 @@ async fn change_account(
         Some(cookie) => with_cookie(cookie, answer),
         None => answer.into_response(),
     };
-    Ok(accounts.told(written.change, answer))
+    Ok(accounts.told(seen, written.change, answer))
 }
 
 /// Change somebody's account
@@ -318,6 +338,7 @@ async fn change_account(
 )]
 async fn change_user(
     State(accounts): State<Accounts>,
+    seen: Seen,
     _: Operator,
     id: std::result::Result<PathId<UserId>, Failure>,
     Json(fields): Json,
@@ -325,7 +346,7 @@ async fn change_user(
     let change = UserChange::read(fields)?;
     let PathId(id) = id?;
     let written = accounts.change_user(id, change).await?;
-    Ok(accounts.told(written.change, Answer::ok(&written.user).into_response()))
+    Ok(accounts.told(seen, written.change, Answer::ok(&written.user).into_response()))
 }
 
 /// Delete a user
@@ -338,9 +359,10 @@ async fn change_user(
 )]
 async fn delete_user(
     State(accounts): State<Accounts>,
+    seen: Seen,
     _: Operator,
     PathId(id): PathId<UserId>,
 ) -> Result<Response> {
     let change = accounts.delete_user(id).await?;
-    Ok(accounts.told(change, StatusCode::NO_CONTENT.into_response()))
+    Ok(accounts.told(seen, change, StatusCode::NO_CONTENT.into_response()))
 }

@@ -1,13 +1,19 @@
 //! What becomes known of a user's change: to other services by its event, and to whoever looks users up by the cache.
 
+use std::sync::Arc;
+
 use contracts::{Event, UserState};
 use db::Tx;
 use kernel::Result;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::Accounts;
 use crate::known::{Known, LookUp};
 use crate::model::Account;
+
+/// Above every change; Redis compares doubles, which count as far as this.
+const UNCOUNTED: i64 = (1 << 53) - 1;
 
 /// What a committed transaction made of a user.
 #[derive(Clone)]
@@ -16,22 +22,24 @@ pub(crate) struct Changed {
     new: Option<Account>,
     /// The number of the change.
     pub number: i64,
+    /// From before its commit.
+    at: Instant,
 }
 
 impl Changed {
     /// Somebody is new.
     pub(crate) fn created(new: &Account) -> Self {
-        Self { old: None, new: Some(new.clone()), number: new.change }
+        Self { old: None, new: Some(new.clone()), number: new.change, at: Instant::now() }
     }
 
     /// Somebody is different.
     pub(crate) fn updated(old: &Account, new: &Account) -> Self {
-        Self { old: Some(old.clone()), new: Some(new.clone()), number: new.change }
+        Self { old: Some(old.clone()), new: Some(new.clone()), number: new.change, at: Instant::now() }
     }
 
     /// Somebody is gone; `last` is the version that says so.
     pub(crate) fn deleted(last: &Account) -> Self {
-        Self { old: Some(last.clone()), new: None, number: last.change }
+        Self { old: Some(last.clone()), new: None, number: last.change, at: Instant::now() }
     }
 
     fn event(&self) -> Option<Event> {
@@ -75,7 +83,7 @@ impl Accounts {
         let (users, changed) = (self.0.users.clone(), changed.clone());
         tx.after_commit(move || {
             for (key, known) in changed.rows() {
-                users.wrote_here(&key, known, changed.number);
+                users.wrote_here(&key, known, changed.number, changed.at);
             }
         });
         Ok(())
@@ -84,7 +92,7 @@ impl Accounts {
     /// Tells what processes remember together, before whoever made the change is answered. If this is left out, the
     /// event does it.
     pub(crate) async fn share(&self, changed: &Changed) {
-        self.0.users.wrote(&changed.rows(), changed.number).await;
+        self.0.users.wrote(&changed.rows(), changed.number, changed.at).await;
     }
 
     /// Has whoever looks users up forget what was before an event, if it is of a user.
@@ -95,13 +103,16 @@ impl Accounts {
     }
 
     /// [`Accounts::heard`] in the background, one event after the other. `runtime` is said, for what follows a commit may
-    /// run on a thread that has none.
+    /// run on a thread that has none. Of many that lag, some are left out: what they would have had forgotten ends with
+    /// its time.
     pub(crate) fn hear_soon(&self, events: Vec<Event>, runtime: &Handle) {
+        let Ok(turn) = Arc::clone(&self.0.hearing).try_acquire_owned() else { return };
         let accounts = self.clone();
         runtime.spawn(async move {
             for event in &events {
                 accounts.heard(event).await;
             }
+            drop(turn);
         });
     }
 
@@ -117,6 +128,8 @@ impl Accounts {
             user.former_username.as_ref().map(username),
         ];
         let keys: Vec<LookUp> = keys.into_iter().flatten().collect();
-        self.0.users.forget(&keys, user.change).await;
+        // A Marquee that does not count yet may run beside this one: whatever is remembered is from before its change.
+        let change = if user.change == 0 { UNCOUNTED } else { user.change };
+        self.0.users.forget(&keys, change).await;
     }
 }

@@ -32,13 +32,15 @@ impl LookUp {
         Self::Username(key(text))
     }
 
-    /// Whether anybody can be there: nothing longer is an address or a name.
+    /// Whether anybody can be there: nothing longer is an address or a name, and none has a control character.
     pub(crate) fn is_possible(&self) -> bool {
+        let could_be =
+            |key: &str, longest| key.chars().count() <= longest && !key.chars().any(char::is_control);
         match self {
             Self::Id(_) => true,
-            Self::Email(key) => key.chars().count() <= 254,
+            Self::Email(key) => could_be(key, 254),
             // To lower case some characters become two.
-            Self::Username(key) => key.chars().count() <= 2 * 64,
+            Self::Username(key) => could_be(key, 2 * 64),
         }
     }
 

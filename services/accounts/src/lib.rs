@@ -40,6 +40,7 @@ use cache::{Cache, Memory};
 use db::{Db, Migration};
 use kernel::{Instant, Result, SessionId};
 use mail::Mail;
+use tokio::sync::Semaphore;
 use web::{Documentation, Limiter, Routes, Web};
 
 use crate::known::{Known, LookUp};
@@ -59,6 +60,9 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0002_changes", sql: include_str!("../migrations/0002_changes.sql") },
     Migration { name: "0003_mail", sql: include_str!("../migrations/0003_mail.sql") },
 ];
+
+/// Batches of events that are heard at a time.
+const HEARING: usize = 64;
 
 /// Limits that a normal client never meets.
 #[derive(Debug, Clone)]
@@ -105,6 +109,10 @@ struct Inner {
     db: Db,
     web: Web,
     users: Cache<LookUp, Known>,
+    /// Whether other processes remember users as well.
+    remembered_elsewhere: bool,
+    /// Turns of [`Accounts::hear_soon`].
+    hearing: Arc<Semaphore>,
     passwords: Passwords,
     account_failures: Limiter,
     address_failures: Limiter,
@@ -121,6 +129,8 @@ impl Accounts {
         let limiter = |limit, per| Limiter::new(limit, per, web.clock().clone());
         Self(Arc::new(Inner {
             users: memory.cache("users"),
+            remembered_elsewhere: db.is_shared() || memory.redis.is_some(),
+            hearing: Arc::new(Semaphore::new(HEARING)),
             passwords: Passwords::new(),
             post: Post::new(mail, web.clock()),
             account_failures: limiter(limits.failures_per_account, limits.sign_in_window),

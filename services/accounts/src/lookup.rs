@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use cache::{Found, Source};
 use kernel::{Error, Result, UserId};
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use web::{IfNoneMatch, Routes, Session, routes};
 
@@ -57,14 +58,14 @@ async fn look_up(
 ) -> web::Result<Response> {
     let wanted = wanted(query.as_deref().unwrap_or_default())?;
     let found = match wanted {
-        Some(key) => Some(accounts.look_up(&key, &seen).await?),
+        Some(key) => Some(accounts.look_up(&key, seen).await?),
         None => None,
     };
     let user = found.as_ref().and_then(|found| found.value.as_ref());
     if !session.is_operator() && user.is_none_or(|known| known.user().id != session.user) {
         Err(Error::unauthorized())?;
     }
-    Ok(accounts.shown(found, &seen, &kept))
+    Ok(accounts.shown(found, seen, &kept))
 }
 
 impl Accounts {
@@ -72,14 +73,9 @@ impl Accounts {
     ///
     /// # Errors
     /// As the database says.
-    pub(crate) async fn look_up(&self, key: &LookUp, seen: &Seen) -> Result<Found<Known>> {
+    pub(crate) async fn look_up(&self, key: &LookUp, seen: Seen) -> Result<Found<Known>> {
         if !key.is_possible() {
-            return Ok(Found {
-                value: None,
-                stamp: 0,
-                age: std::time::Duration::ZERO,
-                source: Source::Database,
-            });
+            return Ok(Found { value: None, stamp: 0, read_at: Instant::now(), source: Source::Database });
         }
         let load = || {
             let (db, key) = (self.0.db.clone(), key.clone());
@@ -89,7 +85,7 @@ impl Accounts {
     }
 
     /// The answer that shows what was found; `None` is what nobody can be looked up by.
-    fn shown(&self, found: Option<Found<Known>>, seen: &Seen, kept: &IfNoneMatch) -> Response {
+    fn shown(&self, found: Option<Found<Known>>, seen: Seen, kept: &IfNoneMatch) -> Response {
         let from_cache = found.as_ref().is_some_and(|found| found.source.is_cache());
         let known = found.as_ref().and_then(|found| found.value.as_ref());
         let mut response = match known {
@@ -106,7 +102,7 @@ impl Accounts {
         }
         if let Some(found) = &found {
             if from_cache {
-                answer.insert(header::AGE, HeaderValue::from(found.age.as_secs()));
+                answer.insert(header::AGE, HeaderValue::from(found.age().as_secs()));
             }
             self.note(found, seen, answer);
         }

@@ -10,6 +10,7 @@ use web::{Answer, Json, Result, Routes, Session, routes};
 use crate::api::Empty;
 use crate::bodies::{CodeBody, NewPasswordBody, ResetBody};
 use crate::forms::{Confirmation, NewPassword, Reset};
+use crate::seen::Seen;
 use crate::{Accounts, Client};
 
 pub(crate) fn routes() -> Routes<Accounts> {
@@ -98,8 +99,8 @@ async fn ask_to_reset(
             This link does not count any more: it has expired, was used, or is for another address"),
     ),
 )]
-async fn reset(State(accounts): State<Accounts>, Json(fields): Json) -> Result<Response> {
+async fn reset(State(accounts): State<Accounts>, seen: Seen, Json(fields): Json) -> Result<Response> {
     let NewPassword { code, password } = NewPassword::read(fields)?;
     let change = accounts.reset(code, password).await?;
-    Ok(accounts.told(change, Answer::ok(&Empty {}).into_response()))
+    Ok(accounts.told(seen, change, Answer::ok(&Empty {}).into_response()))
 }

@@ -13,6 +13,7 @@ use web::{Form, FormView, MaybeSession, Page, Routes, Session, see_other};
 use crate::forms::{Confirmation, NewPassword, Reset};
 use crate::pages::again;
 use crate::post::Code;
+use crate::seen::Seen;
 use crate::{Accounts, Client};
 
 pub(crate) fn routes() -> Routes<Accounts> {
@@ -129,13 +130,14 @@ async fn reset_form(
 
 async fn reset(
     State(accounts): State<Accounts>,
+    seen: Seen,
     MaybeSession(session): MaybeSession,
     Form(fields): Form,
 ) -> web::Result<Response> {
     let typed = fields.typed();
     let code = Code::given(typed.get("code").cloned().unwrap_or_default());
     match accounts.choose(fields).await {
-        Ok(change) => Ok(accounts.told(change, see_other("/signin?reset=1"))),
+        Ok(change) => Ok(accounts.told(seen, change, see_other("/signin?reset=1"))),
         Err(error) => {
             let email = accounts.may_reset(&code).await?;
             let page =

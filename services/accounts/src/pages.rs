@@ -12,6 +12,7 @@ use kernel::Error;
 use serde::Deserialize;
 use web::{Failure, Form, FormView, MaybeSession, Page, Problem, Routes, Session, safe_next, see_other};
 
+use crate::seen::Seen;
 use crate::{Accounts, Client, Credentials, SignUp, SignedIn};
 
 pub(crate) fn routes() -> Routes<Accounts> {
@@ -77,24 +78,28 @@ async fn sign_in_form(
 
 async fn sign_up(
     State(accounts): State<Accounts>,
+    seen: Seen,
     MaybeSession(session): MaybeSession,
     client: Client,
     Form(fields): Form,
 ) -> Response {
     let typed = fields.typed();
     let entering = async { accounts.sign_up(SignUp::read(fields)?, &client).await };
-    entered(&accounts, session, typed, entering, |next, values| accounts.sign_up_page(next, values)).await
+    entered(&accounts, seen, session, typed, entering, |next, values| accounts.sign_up_page(next, values))
+        .await
 }
 
 async fn sign_in(
     State(accounts): State<Accounts>,
+    seen: Seen,
     MaybeSession(session): MaybeSession,
     client: Client,
     Form(fields): Form,
 ) -> Response {
     let typed = fields.typed();
     let entering = async { accounts.sign_in(Credentials::read(fields)?, &client).await };
-    entered(&accounts, session, typed, entering, |next, values| accounts.sign_in_page(next, values)).await
+    entered(&accounts, seen, session, typed, entering, |next, values| accounts.sign_in_page(next, values))
+        .await
 }
 
 /// A form for whoever is not signed in.
@@ -108,6 +113,7 @@ fn shown<T: Template>(session: Option<Session>, form: impl FnOnce() -> T) -> Res
 /// What became of a form: in, and on to where somebody wanted to go, or the form again.
 async fn entered<T: Template>(
     accounts: &Accounts,
+    seen: Seen,
     session: Option<Session>,
     typed: HashMap<String, String>,
     entering: impl Future<Output = kernel::Result<SignedIn>>,
@@ -118,7 +124,7 @@ async fn entered<T: Template>(
     }
     let next = safe_next(typed.get("next").map(String::as_str)).to_owned();
     match entering.await {
-        Ok(signed_in) => accounts.told(signed_in.user.change, welcome(signed_in, &next)),
+        Ok(signed_in) => accounts.told(seen, signed_in.user.change, welcome(signed_in, &next)),
         Err(error) => again(error, |error| form(next, FormView::failed(typed, error))),
     }
 }

@@ -5,7 +5,7 @@ mod lookups;
 pub(crate) mod mail;
 pub(crate) mod sessions;
 
-pub(crate) use lookups::look_up;
+pub(crate) use lookups::{latest, look_up};
 
 use contracts::{Event, SessionState};
 use db::{Db, Param, Tx, from_row};

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use web::{Moment, Page, PageOperator, PathId, Routes, Session, see_other};
 
 use crate::model::User;
+use crate::seen::Seen;
 use crate::session::{Kind, OwnSession};
 use crate::{Accounts, store};
 
@@ -101,6 +102,7 @@ pub(crate) fn not_oneself(session: &Session, id: UserId, sentence: &'static str)
 
 async fn show(
     State(accounts): State<Accounts>,
+    seen: Seen,
     PageOperator(session): PageOperator,
     PathId(id): PathId<UserId>,
     done: Result<Query<Done>, QueryRejection>,
@@ -112,7 +114,8 @@ async fn show(
     let page = Page::new(&accounts.0.web, Some(&session), known_by(&user), "/house/users");
     let Query(done) = done.unwrap_or_default();
     let verified = accounts.verified_at(id).await?.is_some();
-    Ok(web::html(&UserPage::new(page, (user, verified), &session, sessions, done.told())))
+    let shown = web::html(&UserPage::new(page, (user, verified), &session, sessions, done.told()));
+    Ok(accounts.told_of_all(seen, shown).await?)
 }
 
 /// What somebody is known by: the address, or the name of one who has none.
@@ -158,12 +161,13 @@ async fn sign_out(
 
 async fn delete(
     State(accounts): State<Accounts>,
+    seen: Seen,
     PageOperator(session): PageOperator,
     PathId(id): PathId<UserId>,
 ) -> web::Result<Response> {
     not_oneself(&session, id, "You cannot delete yourself: another operator can")?;
     let change = accounts.delete_user(id).await?;
-    Ok(accounts.told(change, see_other(&format!("/house/users?deleted={id}"))))
+    Ok(accounts.told(seen, change, see_other(&format!("/house/users?deleted={id}"))))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use web::{Form, Moment, Page, PageOperator, Paging, PathId, Routes, Session, Span, see_other};
 
 use crate::model::User;
+use crate::seen::Seen;
 use crate::user::{address as page_of, known_by, not_oneself};
 use crate::{Accounts, UserChange, store};
 
@@ -82,6 +83,7 @@ impl Wanted {
 
 async fn show(
     State(accounts): State<Accounts>,
+    seen: Seen,
     PageOperator(session): PageOperator,
     paging: Paging,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -104,7 +106,8 @@ async fn show(
     };
     let page = Page::new(&accounts.0.web, Some(&session), "Users", "/house/users");
     let after = paging.after.unwrap_or_default();
-    Ok(web::html(&UsersPage { page, search, after, rows, done, older }))
+    let shown = web::html(&UsersPage { page, search, after, rows, done, older });
+    Ok(accounts.told_of_all(seen, shown).await?)
 }
 
 /// What a change of role came to.
@@ -138,6 +141,7 @@ fn address(search: &str, after: Option<&str>, limit: usize) -> String {
 
 async fn change_role(
     State(accounts): State<Accounts>,
+    seen: Seen,
     PageOperator(session): PageOperator,
     PathId(id): PathId<UserId>,
     Form(fields): Form,
@@ -149,7 +153,7 @@ async fn change_role(
     let changed = accounts.change_user(id, UserChange { role: Some(role), ..UserChange::default() }).await?;
     let text = |name: &str| typed.get(name).cloned().unwrap_or_default();
     if text("from") == "user" {
-        return Ok(see_other(&page_of(id, "role")));
+        return Ok(accounts.told(seen, changed.change, see_other(&page_of(id, "role"))));
     }
     let after: Option<UserId> = text("after").parse().ok();
     let wanted = Wanted { q: text("q"), ..Wanted::default() };
@@ -161,7 +165,7 @@ async fn change_role(
     if let Some(after) = after {
         back.append_pair("after", &after.to_string());
     }
-    Ok(accounts.told(changed.change, see_other(&format!("/house/users?{}", back.finish()))))
+    Ok(accounts.told(seen, changed.change, see_other(&format!("/house/users?{}", back.finish()))))
 }
 
 #[cfg(test)]

@@ -61,6 +61,8 @@ async fn it_is_for_operators_and_for_the_user_itself() {
         (format!("email={}@x.de", "a".repeat(300)), &operator, 404),
         ("username=nobody".into(), &operator, 404),
         ("username=".into(), &operator, 404),
+        ("username=a%00b".into(), &operator, 404),
+        ("email=%00".into(), &operator, 404),
     ] {
         let reply = look_up(&house, &query, token).await;
         assert_eq!(reply.status, status, "{query}: {}", reply.text);
@@ -248,12 +250,7 @@ async fn an_event_tells_the_other_processes() {
 async fn an_event_that_is_taken_in_makes_the_process_forget() {
     let house = House::new().await;
     let operator = house.operator().await;
-    let other = accounts::Accounts::new(
-        house.db.clone(),
-        house.web.clone(),
-        &accounts::Settings::default(),
-        &cache::Memory::default(),
-    );
+    let other = house.other();
     let replica = web::stack(other.routes(), &house.web);
     let id = named(&house, "ann@example.com", "Ann").await;
     let query = format!("id={id}");

@@ -92,13 +92,16 @@ async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     match wanted(query.as_deref())? {
-        Some(name) => accounts.entry(&LookUp::username(&name), &seen).await,
-        None => Ok(Answer::ok(&accounts.directory().await?).into_response()),
+        Some(name) => accounts.entry(&LookUp::username(&name), seen).await,
+        None => {
+            let all = Answer::ok(&accounts.directory().await?).into_response();
+            Ok(accounts.told_of_all(seen, all).await?)
+        }
     }
 }
 
 impl Accounts {
-    async fn entry(&self, key: &LookUp, seen: &Seen) -> Result<Response> {
+    async fn entry(&self, key: &LookUp, seen: Seen) -> Result<Response> {
         let found = self.look_up(key, seen).await?;
         let mut response = match found.value.as_ref().and_then(Entry::of) {
             Some(entry) => Answer::ok(&entry).into_response(),
@@ -126,6 +129,7 @@ impl Accounts {
 )]
 async fn create(
     State(accounts): State<Accounts>,
+    seen: Seen,
     asker: Asker,
     client: Client,
     body: std::result::Result<Json, Problem>,
@@ -136,7 +140,7 @@ async fn create(
         _ => problem,
     })?;
     let (entry, change) = accounts.enter(asker, read_username(fields)?, &client).await?;
-    Ok(accounts.told(change, Answer::created(&entry).into_response()))
+    Ok(accounts.told(seen, change, Answer::created(&entry).into_response()))
 }
 
 /// A user of the directory
@@ -157,7 +161,7 @@ async fn show(
     seen: Seen,
     id: std::result::Result<PathId<UserId>, Failure>,
 ) -> Result<Response> {
-    accounts.entry(&LookUp::Id(named(id)?), &seen).await
+    accounts.entry(&LookUp::Id(named(id)?), seen).await
 }
 
 /// Delete a user of the directory
@@ -174,11 +178,12 @@ async fn show(
 )]
 async fn delete(
     State(accounts): State<Accounts>,
+    seen: Seen,
     asker: Asker,
     id: std::result::Result<PathId<UserId>, Failure>,
 ) -> Result<Response> {
     let change = accounts.strike(asker, named(id)?).await?;
-    Ok(accounts.told(change, StatusCode::OK.into_response()))
+    Ok(accounts.told(seen, change, StatusCode::OK.into_response()))
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ const BY_USERNAME: &str =
         u.changed_at
     FROM changes c LEFT JOIN users u ON u.username_key = $1";
 
+const LATEST: &str = "SELECT latest FROM changes";
+
 struct Looked(Read<Known>);
 
 impl FromRow for Looked {
@@ -39,4 +41,10 @@ pub(crate) async fn look_up(db: &Db, key: &LookUp) -> Result<Read<Known>> {
         LookUp::Username(key) => db.one(BY_USERNAME, &[key]).await?,
     };
     Ok(read)
+}
+
+/// The number of the last change of all.
+pub(crate) async fn latest(db: &Db) -> Result<i64> {
+    let (latest,) = db.one(LATEST, &[]).await?;
+    Ok(latest)
 }

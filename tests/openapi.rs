@@ -63,7 +63,9 @@ fn every_operation_is_described_whole() {
         for (place, body) in responses.iter().chain([(&"request".to_owned(), &operation["requestBody"])]) {
             let shared = body["$ref"].as_str().and_then(|path| path.strip_prefix('#'));
             let body = shared.map_or(body, |path| document.pointer(path).unwrap());
-            let failure = place.starts_with('4') || place.starts_with('5');
+            // A look-up that finds nobody answers as one that does (contract, Conventions).
+            let nobody = name == "GET /api/users" && place == "404";
+            let failure = (place.starts_with('4') || place.starts_with('5')) && !nobody;
             let problem = &body["content"]["application/problem+json"];
             assert!(!failure || problem.is_object(), "{name} does not say what a {place} looks like");
             for (kind, content) in body["content"].as_object().into_iter().flatten() {

@@ -44,6 +44,12 @@ impl Reply {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
     }
 
+    /// Whether a session's cookie is set or cleared.
+    pub fn sets_session(&self) -> bool {
+        let set = self.headers.get_all(header::SET_COOKIE).iter();
+        set.into_iter().any(|cookie| cookie.to_str().unwrap().starts_with("session="))
+    }
+
     /// The session token of `Set-Cookie`; empty if it was cleared.
     pub fn token(&self) -> String {
         let cookie = self.headers.get(header::SET_COOKIE).expect("a cookie").to_str().unwrap();

@@ -18,10 +18,10 @@ const VERIFY_EVERY: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The same numbers in every run (Knuth, "The Art of Computer Programming", volume 2, 3.3.4, MMIX).
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }

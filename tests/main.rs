@@ -14,6 +14,7 @@ mod faults;
 mod house_page;
 mod input;
 mod journey;
+mod lookups;
 mod observability;
 mod openapi;
 mod race;

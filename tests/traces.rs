@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use testkit::{Answer, Client, DEADLINE, Installation, Process, Topology, eventually};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use self::collector::{Collector, Seen, faults};
+pub use self::collector::Collector;
+use self::collector::{Seen, faults};
 use crate::BINARY;
 use crate::journey::{left, order_is};
 

@@ -16,10 +16,10 @@
 //! # What has to be installed
 //!
 //! PostgreSQL 13 or newer (Debian: `postgresql`), NATS 2.9 or newer (Debian: `nats-server`), Redis 6 or newer (Debian:
-//! `redis-server`) or Valkey, and for the tests of metrics Prometheus (Debian: `prometheus`). They are found on the `PATH` and where distributions put them; no
-//! server of theirs has to run. Where one is missing, `start` answers `None`, and says so on stderr, and the test
-//! returns. Started by root, PostgreSQL runs as the user `postgres`, or `nobody`, for it refuses to be root. To pause
-//! PostgreSQL takes Linux (`/proc`).
+//! `redis-server`) or Valkey, and for the tests of metrics Prometheus (Debian: `prometheus`). They are found on the `PATH`
+//! and where distributions put them; no server of theirs has to run. Where one is missing, `start` answers `None`, and
+//! says so on stderr, and the test returns. Started by root, PostgreSQL runs as the user `postgres`, or `nobody`, for it
+//! refuses to be root. To pause PostgreSQL takes Linux (`/proc`).
 //!
 //! # What may be set
 //!

@@ -1,9 +1,10 @@
 //! The app as a process of its own, to be killed and started again on the same data.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -18,6 +19,8 @@ pub struct Process {
     child: Option<Child>,
     base: String,
     plain: String,
+    /// Where its log goes, if a test is to read that.
+    log: Option<NamedTempFile>,
 }
 
 impl Process {
@@ -34,9 +37,26 @@ impl Process {
     /// # Panics
     /// If it does not start.
     pub async fn start_with(binary: String, flags: Vec<String>, env: Vec<(String, String)>) -> Self {
+        Self::begin(binary, flags, env, None).await
+    }
+
+    /// As [`Process::start_with`]; what it logs is for [`Process::log`].
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_logging(binary: String, flags: Vec<String>, env: Vec<(String, String)>) -> Self {
+        Self::begin(binary, flags, env, Some(NamedTempFile::new().expect("a file"))).await
+    }
+
+    async fn begin(
+        binary: String,
+        flags: Vec<String>,
+        env: Vec<(String, String)>,
+        log: Option<NamedTempFile>,
+    ) -> Self {
         let dir = TempDir::new().expect("a directory");
         let (base, plain) = (String::new(), String::new());
-        let mut process = Self { binary: binary.into(), dir, flags, env, child: None, base, plain };
+        let mut process = Self { binary: binary.into(), dir, flags, env, child: None, base, plain, log };
         process.resume().await;
         process
     }
@@ -49,7 +69,9 @@ impl Process {
         let mut command = Command::new(&self.binary);
         command.arg("serve").arg("--data").arg(self.dir.path()).args(["--port", "0"]).args(&self.flags);
         command.env("RUST_LOG", "warn").envs(self.env.iter().cloned());
-        command.stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+        let log = self.log.as_ref().map(|log| File::options().append(true).open(log.path()));
+        let log = log.map_or_else(Stdio::inherit, |file| Stdio::from(file.expect("its log")));
+        command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut child = command.spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let greeting = tokio::time::timeout(DEADLINE, lines.next_line()).await.expect("it greets in time");
@@ -156,6 +178,15 @@ impl Process {
     /// Where it listens for plain HTTP, if [`Process::base`] is HTTPS.
     pub fn plain(&self) -> &str {
         &self.plain
+    }
+
+    /// What it has logged, in all its lives, if it was started by [`Process::start_logging`].
+    ///
+    /// # Panics
+    /// If its log cannot be read.
+    pub fn log(&self) -> String {
+        let log = self.log.as_ref().map(|log| std::fs::read(log.path()).expect("its log"));
+        String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
     }
 
     /// Where its data is.

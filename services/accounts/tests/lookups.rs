@@ -214,6 +214,27 @@ async fn who_has_read_of_a_change_does_not_go_back() {
     assert!(!old.headers.contains_key("marquee-seen"));
 }
 
+/// Saying again what is so already takes nobody back, for an answer's number replaces the one that a client carries.
+#[tokio::test]
+async fn who_changes_nothing_does_not_go_back() {
+    let house = House::new().await;
+    if !house.db.is_shared() {
+        return;
+    }
+    let operator = house.operator().await;
+    let [ann, bob] =
+        [named(&house, "ann@example.com", "Ann").await, named(&house, "bob@example.com", "Bob").await];
+    let rename = async |id: &str, name: &str| {
+        let path = format!("/api/users/{id}");
+        let written = house.call("PATCH", &path, &operator, json!({"username": name})).await;
+        assert_eq!(written.status, 200, "{}", written.text);
+        written.headers["marquee-seen"].to_str().unwrap().parse::<i64>().unwrap()
+    };
+    let (anne, other) = (rename(&ann, "Anne").await, rename(&bob, "Robert").await);
+    assert!(anne < other);
+    assert!(rename(&ann, "Anne").await >= other);
+}
+
 /// The event of a change has whoever hears it forget what was before, by every name.
 #[tokio::test]
 async fn an_event_tells_the_other_processes() {

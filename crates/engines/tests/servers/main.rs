@@ -4,6 +4,7 @@
 mod leftovers;
 mod nats;
 mod postgres;
+mod redis;
 
 use std::time::Duration;
 

@@ -45,7 +45,8 @@ pub struct UserChange {
 pub struct Written {
     /// The user.
     pub user: User,
-    /// The number of the change that made this version, of all changes of all users.
+    /// The number of the change that made this version, of all changes of all users; the last of all, if nothing is
+    /// different.
     pub change: i64,
     /// For `Set-Cookie`, if the session that asked made way for another.
     pub cookie: Option<HeaderValue>,
@@ -222,7 +223,8 @@ impl Accounts {
     pub(crate) async fn save(&self, tx: &Tx, now: &Account, change: &Change) -> Result<(Account, Account)> {
         let next = now.after(change);
         if next.version == now.version {
-            return Ok((now.clone(), next));
+            // What is told of it replaces what the client has seen, which may be later than the user's own last change.
+            return Ok((now.clone(), Account { change: store::latest(tx).await?, ..next }));
         }
         let next = store::update(tx, now, &next).await?.map_err(|taken| taken.error(ErrorKind::Conflict))?;
         if next.role != now.role {

@@ -119,6 +119,6 @@ async fn finish(tasks: Vec<tokio::task::JoinHandle<(usize, Duration)>>) {
         (all, longest) = (all + asked, longest.max(took));
     }
     eprintln!("{all} look-ups, all answered, the longest took {longest:?}");
-    assert!(all > 200, "only {all}: that is no load");
+    assert!(all > 100, "only {all}: that is no load");
     assert!(longest < LONGEST, "one took {longest:?}");
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use db::{Db, Limits};
 use engines::{Database, Nats, Postgres, Redis};
+use kernel::Clock;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use serde_json::Value;
@@ -19,7 +21,7 @@ pub struct Copies {
     pub redis: Redis,
     /// An operator's API token.
     pub token: String,
-    pub database: Database,
+    database: Database,
     pub nats: Nats,
 }
 
@@ -77,6 +79,11 @@ impl Copies {
     /// Where the copies are now.
     pub fn bases(&self) -> Vec<String> {
         self.processes.iter().map(|process| process.base().to_owned()).collect()
+    }
+
+    /// The database of users, with a pool of one's own.
+    pub fn accounts(&self) -> Db {
+        Db::open_postgres(self.database.url(), "accounts", Clock::system(), Limits::default()).unwrap()
     }
 
     /// Somebody with an operator's token, who has seen nothing.

@@ -121,7 +121,7 @@ async fn no_read_is_older_than_the_bound_and_nobody_goes_back() {
 
     assert_eq!(faults(&history, BOUND).first(), None, "{:?}", count(&history));
     let reads = history.iter().filter(|done| matches!(done.act, Act::Read { .. })).count();
-    assert!(reads > 2_000 && history.len() - reads > 300, "{reads} reads: that is no load");
+    assert!(reads > 1_000 && history.len() - reads > 100, "{reads} reads: that is no load");
     let all = looks.process + looks.redis + looks.missed;
     assert!(
         looks.process > all / 10.0 && looks.redis > all / 50.0,

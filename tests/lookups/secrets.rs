@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use db::{Db, Limits};
-use kernel::Clock;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{Answer, Client, eventually};
@@ -146,10 +144,11 @@ async fn live(copies: &Copies) -> Life {
             life.note(&client.try_send(request).await.unwrap().expect(200));
         }
     }
-    let db =
-        Db::open_postgres(copies.database.url(), "accounts", Clock::system(), Limits::default()).unwrap();
-    let hashes: Vec<(String,)> =
-        db.all("SELECT password_hash FROM users WHERE password_hash IS NOT NULL", &[]).await.unwrap();
+    let hashes: Vec<(String,)> = copies
+        .accounts()
+        .all("SELECT password_hash FROM users WHERE password_hash IS NOT NULL", &[])
+        .await
+        .unwrap();
     for (hash,) in hashes {
         life.secret("a hash's end", hash.rsplit('$').next().unwrap());
         life.secret("a hash's salt", hash.rsplit('$').nth(1).unwrap());

@@ -45,11 +45,18 @@ pub struct UserChange {
 pub struct Written {
     /// The user.
     pub user: User,
-    /// The number of the change that made this version, of all changes of all users; the last of all, if nothing is
-    /// different.
+    /// The number of the change that made this version, of all changes of all users.
     pub change: i64,
     /// For `Set-Cookie`, if the session that asked made way for another.
     pub cookie: Option<HeaderValue>,
+}
+
+/// A user whom a transaction saved.
+#[derive(Clone)]
+pub(crate) struct Saved {
+    pub account: Account,
+    /// What became of them; `None` if nothing is different.
+    changed: Option<Changed>,
 }
 
 impl Accounts {
@@ -167,9 +174,9 @@ impl Accounts {
                 && self.renew(&tx, client, session, &client.new_session(id, now.id, expires_at)).await?;
             Ok((saved, renewed))
         });
-        let ((old, new), renewed) = changed.await?;
-        let fresh = renewed.then(|| self.signed_in(&new, id, expires_at)).transpose()?;
-        let written = self.written((old, new)).await;
+        let (saved, renewed) = changed.await?;
+        let fresh = renewed.then(|| self.signed_in(&saved.account, id, expires_at)).transpose()?;
+        let written = self.written(saved).await;
         Ok(Written { cookie: fresh.map(|fresh| fresh.cookie), ..written })
     }
 
@@ -219,28 +226,28 @@ impl Accounts {
         Ok(deleted.number)
     }
 
-    /// Writes the next version, if there is one, with what follows from it. Answers both.
-    pub(crate) async fn save(&self, tx: &Tx, now: &Account, change: &Change) -> Result<(Account, Account)> {
+    /// Writes the next version, if there is one, with what follows from it.
+    pub(crate) async fn save(&self, tx: &Tx, now: &Account, change: &Change) -> Result<Saved> {
         let next = now.after(change);
         if next.version == now.version {
-            // What is told of it replaces what the client has seen, which may be later than the user's own last change.
-            return Ok((now.clone(), Account { change: store::latest(tx).await?, ..next }));
+            return Ok(Saved { account: next, changed: None });
         }
         let next = store::update(tx, now, &next).await?.map_err(|taken| taken.error(ErrorKind::Conflict))?;
         if next.role != now.role {
             store::revoke_all(tx, &self.0.web, next.id, None).await?;
         }
         self.mail_after(tx, now, &next).await?;
-        self.announce(tx, &Changed::updated(now, &next)).await?;
-        Ok((now.clone(), next))
+        let changed = Changed::updated(now, &next);
+        self.announce(tx, &changed).await?;
+        Ok(Saved { account: next, changed: Some(changed) })
     }
 
     /// What was saved, once whoever looks up is told.
-    pub(crate) async fn written(&self, (old, new): (Account, Account)) -> Written {
-        if new.version != old.version {
-            self.share(&Changed::updated(&old, &new)).await;
+    pub(crate) async fn written(&self, Saved { account, changed }: Saved) -> Written {
+        if let Some(changed) = changed {
+            self.share(&changed).await;
         }
-        Written { user: new.view(), change: new.change, cookie: None }
+        Written { user: account.view(), change: account.change, cookie: None }
     }
 }
 

@@ -66,12 +66,12 @@ impl Accounts {
             let now = rows::use_code(&tx, code, Kind::Reset).await?.ok_or_else(no_such_code)?;
             let saved = self.save(&tx, &now, change).await?;
             store::revoke_all(&tx, &self.0.web, now.id, None).await?;
-            self.note_verified(&tx, &saved.1).await?;
+            self.note_verified(&tx, &saved.account).await?;
             Ok::<_, Error>(saved)
         });
         let saved = reset.await?;
         // Whoever guessed before guesses at something else now, and the owner is not to wait for that.
-        self.0.account_failures.forget(&saved.1.email_key().unwrap_or_default());
+        self.0.account_failures.forget(&saved.account.email_key().unwrap_or_default());
         Ok(self.written(saved).await.change)
     }
 }

@@ -239,14 +239,17 @@ impl Accounts {
             if let Some(kind) = mailed {
                 self.queue(&tx, Some(new.id), kind, email.as_str()).await?;
             }
-            self.announce(&tx, &Changed::created(&new)).await?;
-            Ok(Ok(new))
+            let created = Changed::created(&new);
+            self.announce(&tx, &created).await?;
+            Ok(Ok((new, created)))
         });
-        let created = created.await?;
-        if let Ok(new) = &created {
-            self.share(&Changed::created(new)).await;
+        match created.await? {
+            Ok((new, created)) => {
+                self.share(&created).await;
+                Ok(Ok(new))
+            }
+            Err(taken) => Ok(Err(taken)),
         }
-        Ok(created)
     }
 
     pub(crate) fn signed_in(

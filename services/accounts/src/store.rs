@@ -19,7 +19,6 @@ use crate::session::{Kind, OwnSession};
 /// Whoever changes a user comes by here, after the user's own row and before anything that is unique: so changes are
 /// committed in the order of their numbers, and nobody waits in a circle.
 const COUNT: &str = "UPDATE changes SET latest = latest + 1 WHERE id = 1 RETURNING latest";
-const LATEST: &str = "SELECT latest FROM changes WHERE id = 1";
 const INSERT: &str = "INSERT INTO users
     (id, version, email, email_key, username, username_key, password_hash, role, created_at, change, changed_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING version";
@@ -117,12 +116,6 @@ from_row!(Own { id, kind, device, created_at, last_used_at, expires_at });
 async fn counted(tx: &Tx, account: &Account) -> Result<Account> {
     let (change,): (i64,) = tx.one(COUNT, &[]).await?;
     Ok(Account { change, changed_at: tx.clock().now(), ..account.clone() })
-}
-
-/// The number of the last change that this transaction sees.
-pub(crate) async fn latest(tx: &Tx) -> Result<i64> {
-    let (latest,) = tx.one(LATEST, &[]).await?;
-    Ok(latest)
 }
 
 /// Writes a new user, and what is unique about it decides. Answers it with its change's number.

@@ -125,7 +125,8 @@ where
     /// whatever they say they have seen.
     fn is_good(&self, found: &Found<V>, since: i64, asked: Instant) -> bool {
         let seen = found.stamp >= since || self.0.policy.guard == Guard::Nothing;
-        found.read_at >= asked || (seen && found.age() <= self.0.policy.bound)
+        let read_since = found.source == Source::Database && found.read_at >= asked;
+        read_since || (seen && found.age() <= self.0.policy.bound)
     }
 
     async fn read_for_all<F>(&self, key: &K, since: i64, lease: u64, load: F) -> Result<Found<V>>

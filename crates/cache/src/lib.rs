@@ -6,16 +6,17 @@
 //! Three things make it one that does not lie:
 //!
 //! - **Stamps.** The database counts its changes, and every read says as of which change it is true. What is older never
-//!   replaces what is newer, here or in Redis, and a caller says which change they have seen: what is older than that is
-//!   no answer for them.
+//!   replaces what is newer that is there, in this process or in Redis, and a caller says which change they have seen: what
+//!   is older than that is no answer for them.
 //! - **Leases** (Nishtala et al., *Scaling Memcache at Facebook*, NSDI 2013, section 3.2.1). Whoever is about to read the
 //!   database asks for the right to fill first; a write takes it away. So a fill that read before the write is refused
 //!   even if nothing is left to compare it with: after an eviction, a flush, a failover.
-//! - **A limit.** No entry lives longer than [`Policy::bound`] from the moment at which its read began, on any clock but
-//!   those that count onwards, and whatever messages were lost.
+//! - **A limit.** No entry lives longer than [`Policy::bound`] from the moment at which its read began, or before its write
+//!   was committed, and whatever messages were lost. Clocks of machines are not compared: each counts onwards from its own
+//!   question. (Redis ends entries by its machine's clock; one that is put back lengthens them by as much.)
 //!
-//! Redis may be slow or gone: each call has [a limit](redis::LIMIT), after a few failures none is made for a while, and
-//! the database answers, to a bounded number at a time.
+//! Redis may be slow or gone: each call has a limit of 50 ms, after a few failures none is made for a while, and the
+//! database answers, to a bounded number at a time.
 
 mod breaker;
 mod cache;

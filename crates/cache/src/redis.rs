@@ -159,7 +159,8 @@ impl Redis {
             && let Ok(value) = serde_json::from_slice(&value)
         {
             let ends_at = asked_at + Duration::from_millis(left);
-            let gone = Duration::from_millis(life.saturating_sub(left));
+            // A millisecond more, for parts of one are not counted.
+            let gone = Duration::from_millis(life.saturating_sub(left) + 1);
             let read_at = asked_at.checked_sub(gone).unwrap_or(asked_at);
             return Asked::Found(Entry { value, stamp, read_at, ends_at });
         }

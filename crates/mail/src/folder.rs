@@ -4,12 +4,17 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kernel::{Error, Instant, Result};
 use lettre::message::Message;
 
 /// So many files are kept: the newest.
 pub const KEPT: usize = 1_000;
+/// What the names of mails begin with while they are written.
+const ASIDE: &str = ".mail-";
+/// Nobody writes on one for so long.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 pub(crate) struct Folder(PathBuf);
 
@@ -25,7 +30,10 @@ impl Folder {
             // In order of their names they are in order of time. Who a mail is for is in the file alone.
             let path = directory.join(format!("{:014}-{}.eml", now.as_millis(), kernel::random_code()));
             write(&directory, &path, &message.formatted())?;
-            forget_old(&directory)?;
+            // The mail lies there: to say that it failed would have it written again.
+            if let Err(error) = forget_old(&directory, &path) {
+                tracing::warn!(%error, directory = %directory.display(), "old mails cannot be removed");
+            }
             Ok(path)
         };
         let failed = |e: io::Error| Error::unavailable("cannot write a mail into its folder").because(e);
@@ -39,27 +47,44 @@ impl Folder {
 /// Writes aside, makes durable, and only then names; readable by its owner only, as temporary files are.
 fn write(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let mut aside = tempfile::NamedTempFile::new_in(directory)?;
+    let mut aside = tempfile::Builder::new().prefix(ASIDE).tempfile_in(directory)?;
     aside.write_all(text)?;
     aside.as_file().sync_all()?;
     aside.persist(path)?;
     File::open(directory)?.sync_all()
 }
 
-/// Removes all but the newest. What a crash left half written has a name that comes before all others.
-fn forget_old(directory: &Path) -> io::Result<()> {
-    let mut files = fs::read_dir(directory)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<Vec<_>>>()?;
-    if files.len() <= KEPT {
-        return Ok(());
+/// Removes all mails but the newest, and what a crash left half written before `latest` was. What else somebody has put
+/// there stays, and one that cannot be removed keeps no other.
+fn forget_old(directory: &Path, latest: &Path) -> io::Result<()> {
+    let abandoned = fs::metadata(latest)?.modified()? - ABANDONED;
+    let (mut mails, mut old) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let Some(name) = name.to_str() else { continue };
+        if is_mail(name) {
+            mails.push(path);
+        } else if name.starts_with(ASIDE) {
+            // It may be finished or gone by now.
+            let written = entry.metadata().and_then(|data| data.modified());
+            old.extend(written.is_ok_and(|at| at < abandoned).then_some(path));
+        }
     }
-    files.sort_unstable();
-    for old in &files[..files.len() - KEPT] {
-        match fs::remove_file(old) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+    mails.sort_unstable();
+    old.extend(mails.drain(..mails.len().saturating_sub(KEPT)));
+    let mut removed = Ok(());
+    for path in old {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => removed = Err(e),
             _ => {}
         }
     }
-    Ok(())
+    removed
+}
+
+/// Whether a name is as [`Folder::keep`] gives them.
+fn is_mail(name: &str) -> bool {
+    let parts = name.strip_suffix(".eml").and_then(|name| name.split_once('-'));
+    parts.is_some_and(|(at, _)| at.len() == 14 && at.bytes().all(|b| b.is_ascii_digit()))
 }

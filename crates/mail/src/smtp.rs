@@ -1,5 +1,6 @@
 //! Mail by a server.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use kernel::{Error, Result};
@@ -16,9 +17,11 @@ const BOUND: Duration = Duration::from_secs(30);
 const CONNECTIONS: u32 = 2;
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Answers by which a server refuses an address for good: no such mailbox, not here, no such name. Other refusals are
-/// of the whole house (a password that is wrong, a limit), and somebody may mend that.
-const NO_SUCH_ADDRESS: [u16; 3] = [550, 551, 553];
+/// What is wrong with a recipient for good, as RFC 3463 (section 3.2) and RFC 7505 number it: no such mailbox, no such
+/// host, no such name, not one alone, moved, takes no mail. Others of 5.1 are of the sender (5.1.7, 5.1.8) or of either
+/// (5.1.0). A number without this says as little: by 550 and 553 servers refuse a sender or the whole house as well, and
+/// somebody may mend that.
+const NO_SUCH_ADDRESS: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10"];
 
 const SHAPE: &str = "SMTP_URL is the address of a mail server, e.g. smtps://user:password@host:465, or \
                      smtp://user:password@host:587; leave it out to keep mail in files";
@@ -46,20 +49,31 @@ impl Smtp {
     }
 }
 
-/// What a failure comes to. What the server says may name the address, so its number alone is kept.
+/// What a failure comes to. What the server says may name the address, so its numbers alone are kept.
 fn told(error: lettre::transport::smtp::Error, is_ascii: bool) -> Error {
     let code = error.status().map(u16::from);
+    let reason = enhanced(&error).unwrap_or_default();
     match code {
-        Some(code) if NO_SUCH_ADDRESS.contains(&code) => {
-            Error::invalid(format!("the mail server refused an address with {code}"))
+        Some(code) if error.is_permanent() && NO_SUCH_ADDRESS.contains(&reason.as_str()) => {
+            Error::invalid(format!("the mail server refused an address with {code} {reason}"))
         }
-        Some(code) => Error::unavailable(format!("the mail server answered {code}")),
+        Some(code) => {
+            Error::unavailable(format!("the mail server answered {code} {reason}").trim_end().to_owned())
+        }
         // It is found out before anything is sent that this server takes no such address.
         None if error.is_client() && !is_ascii => {
             Error::invalid("the mail server takes no address like this one")
         }
         None => Error::unavailable("the mail server is away").because(error),
     }
+}
+
+/// The code of RFC 3463 that what a server said begins with, if it does: `5.1.1`.
+fn enhanced(error: &lettre::transport::smtp::Error) -> Option<String> {
+    let said = error.source()?.to_string();
+    let word = said.split_whitespace().next()?;
+    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    (word.split('.').count() == 3 && word.split('.').all(is_number)).then(|| word.to_owned())
 }
 
 /// The address as the library reads it: plain where the host is this machine, by STARTTLS elsewhere, unless `?tls=` says

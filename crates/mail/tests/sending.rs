@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use engines::Postbox;
 use kernel::{Clock, Instant, Kind};
@@ -57,11 +58,20 @@ async fn a_refusal_is_for_good_or_for_now_and_never_says_the_address() {
         ("550 5.1.1 <ann@example.com>: no such mailbox", Kind::Invalid),
         ("450 4.2.0 <ann@example.com>: greylisted", Kind::Unavailable),
         ("554 5.7.1 <ann@example.com>: not from you", Kind::Unavailable),
+        // The house is refused, whoever a mail is for.
+        ("550 5.7.1 <ann@example.com>: relaying denied", Kind::Unavailable),
+        ("553 5.7.1 <no-reply@localhost>: not owned by ann", Kind::Unavailable),
+        ("550 5.1.8 <no-reply@localhost>: no such sender, ann", Kind::Unavailable),
+        ("550 <ann@example.com>: no", Kind::Unavailable),
+        ("450 5.1.1 <ann@example.com>: perhaps", Kind::Unavailable),
+        ("556 5.1.10 <ann@example.com>: takes no mail", Kind::Invalid),
     ] {
         server.refuse(answer);
         let refused = mail.send(&LETTER).await.unwrap_err();
         assert_eq!(refused.kind, kind, "{answer}");
         assert!(!format!("{refused:?}").contains("ann"), "{refused:?}");
+        let code = answer.split(" <").next().unwrap();
+        assert!(refused.to_string().ends_with(code), "{refused}: who mends it wants to know {code}");
     }
     let abroad = Letter { to: "änn@example.com", ..LETTER };
     assert_eq!(
@@ -109,4 +119,29 @@ async fn the_newest_files_are_kept() {
     let Sent::Kept(path) = mail.send(&LETTER).await.unwrap() else { panic!("no file") };
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), KEPT);
     assert!(path.exists() && !folder.join(format!("{:014}-x.eml", 0)).exists());
+}
+
+#[tokio::test]
+async fn what_somebody_else_put_there_stays_and_a_mail_is_kept_whether_or_not_old_ones_go() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    let foreign = ["00-notes.txt", "saved.eml", "00000000000000-x.eml.bak", ".keep"];
+    for name in foreign {
+        std::fs::write(folder.join(name), "mine").unwrap();
+    }
+    // A directory is no file that could be removed, not even by the superuser.
+    std::fs::create_dir(folder.join(format!("{:014}-x.eml", 0))).unwrap();
+    for n in 1..=KEPT {
+        std::fs::write(folder.join(format!("{n:014}-x.eml")), "old").unwrap();
+    }
+    let (half, crashed) = (folder.join(".mail-half"), folder.join(".mail-crashed"));
+    std::fs::write(&half, "being written").unwrap();
+    let left = std::fs::File::create(&crashed).unwrap();
+    left.set_modified(left.metadata().unwrap().modified().unwrap() - Duration::from_secs(7200)).unwrap();
+
+    let mail = into(folder, &Clock::manual(Instant::from_millis(1_800_000_000_500)));
+    let Sent::Kept(path) = mail.send(&LETTER).await.unwrap() else { panic!("no file") };
+    assert!(path.exists() && half.exists() && !crashed.exists());
+    assert!(foreign.iter().all(|name| folder.join(name).exists()), "somebody wants these");
+    assert!(!folder.join(format!("{:014}-x.eml", 1)).exists(), "what can go is gone");
 }

@@ -9,6 +9,7 @@ use accounts::{Accounts, Settings};
 use common::{House, SITE, code_of};
 use engines::Postbox;
 use futures_util::future::join_all;
+use kernel::Instant;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -69,15 +70,29 @@ async fn a_mail_waits_longer_after_each_failure_and_is_given_up_after_a_day() {
     let house = house_at(&server).await;
     house.sign_up("ann@example.com").await;
     server.close().await;
-    let (mut tries, mut seconds) = (0, 0);
-    while house.waiting().await.0 == 1 && tries < 100 {
-        let (attempts,): (i64,) = house.db.one("SELECT attempts FROM mails", &[]).await.unwrap();
+    let begun = house.clock.now();
+    let waiting = async || -> Option<(i64, Instant)> {
+        house.db.optional("SELECT attempts, next_at FROM mails", &[]).await.unwrap()
+    };
+    let mut waits = Vec::new();
+    house.accounts.send_mail(SITE).await.unwrap();
+    while let Some((attempts, next)) = waiting().await {
+        let tries = waits.len() + 1;
+        assert_eq!(attempts, i64::try_from(tries).unwrap());
+        assert!(tries < 100, "never given up: {waits:?}");
+        let wait = house.clock.now().until(next);
+        waits.push(wait.as_secs());
+        house.clock.advance(wait - Duration::from_millis(1));
         house.accounts.send_mail(SITE).await.unwrap();
-        tries += i64::from(house.waiting().await.0 == 0 || attempts == tries);
-        house.clock.advance(Duration::from_secs(3600));
-        seconds += 3600;
+        assert_eq!(waiting().await, Some((attempts, next)), "it is not its turn yet");
+        house.clock.advance(Duration::from_millis(1));
+        house.accounts.send_mail(SITE).await.unwrap();
     }
-    assert_eq!((house.waiting().await.0, seconds), (0, 25 * 3600), "after a day");
+    let (growing, rest) = waits.split_at(10);
+    assert_eq!(growing, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]);
+    assert!(rest.iter().all(|wait| *wait == 3600), "{waits:?}");
+    let hours = begun.until(house.clock.now()).as_secs() / 3600;
+    assert_eq!(hours, 24, "given up at the first try after a day");
     server.open().await;
     house.accounts.send_mail(SITE).await.unwrap();
     assert!(server.mails().is_empty());
@@ -87,7 +102,7 @@ async fn a_mail_waits_longer_after_each_failure_and_is_given_up_after_a_day() {
 async fn an_address_that_is_refused_is_given_up_and_one_that_is_put_off_holds_up_nobody() {
     let server = Postbox::start().await;
     let house = house_at(&server).await;
-    server.refuse("550 no such mailbox");
+    server.refuse("550 5.1.1 no such mailbox");
     house.sign_up("ann@example.com").await;
     house.accounts.send_mail(SITE).await.unwrap();
     assert_eq!((server.mails().len(), house.waiting().await.0), (0, 0));
@@ -104,6 +119,21 @@ async fn an_address_that_is_refused_is_given_up_and_one_that_is_put_off_holds_up
     house.clock.advance(Duration::from_secs(10));
     house.accounts.send_mail(SITE).await.unwrap();
     assert_eq!((server.mails().len(), house.waiting().await.0), (2, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_mail_of_this_house_is_tried_until_somebody_mended_that() {
+    let server = Postbox::start().await;
+    let house = house_at(&server).await;
+    house.sign_up("ann@example.com").await;
+    for answer in ["550 5.7.1 relaying denied", "553 5.7.1 sender not owned by user", "550 no"] {
+        server.refuse(answer);
+        house.accounts.send_mail(SITE).await.unwrap();
+        assert_eq!((server.mails().len(), house.waiting().await.0), (0, 1), "{answer}");
+        house.clock.advance(Duration::from_secs(3600));
+    }
+    house.accounts.send_mail(SITE).await.unwrap();
+    assert_eq!((server.mails().len(), house.waiting().await.0), (1, 0));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use events::NatsSettings;
 use kernel::Result;
 
 use crate::caching::CacheFlags;
+use crate::limits::SignLimits;
 use crate::traces::Watching;
 use crate::{Databases, Service, Settings, Tls, gateway, secrets};
 
@@ -222,41 +223,6 @@ struct BusFlags {
     nats_prefix: String,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Limits that a normal client never meets")]
-struct SignLimits {
-    /// Failed sign-ins allowed per account in 15 minutes
-    #[arg(
-        long,
-        env = "SIGNIN_LIMIT_ACCOUNT",
-        default_value_t = 10,
-        global = true,
-        value_name = "N",
-        hide_short_help = true
-    )]
-    signin_limit_account: u32,
-    /// Failed sign-ins allowed per address in 15 minutes
-    #[arg(
-        long,
-        env = "SIGNIN_LIMIT_ADDRESS",
-        default_value_t = 100,
-        global = true,
-        value_name = "N",
-        hide_short_help = true
-    )]
-    signin_limit_address: u32,
-    /// Sign-ups allowed per address in an hour
-    #[arg(
-        long,
-        env = "SIGNUP_LIMIT_ADDRESS",
-        default_value_t = 300,
-        global = true,
-        value_name = "N",
-        hide_short_help = true
-    )]
-    signup_limit_address: u32,
-}
-
 impl Flags {
     /// How logs are written.
     pub(crate) fn log_format(&self) -> &str {
@@ -300,15 +266,7 @@ impl Flags {
             payments_url: sale.payments_url,
             demo: sale.demo,
             counters: counters::Settings { open: counting.open_counters },
-            accounts: accounts::Settings {
-                limits: accounts::Limits {
-                    failures_per_account: limits.signin_limit_account,
-                    failures_per_address: limits.signin_limit_address,
-                    sign_ups_per_address: limits.signup_limit_address,
-                    ..accounts::Limits::default()
-                },
-                open_directory: listing.open_directory,
-            },
+            accounts: accounts::Settings { limits: limits.limits(), open_directory: listing.open_directory },
             ..Settings::new(PathBuf::new())
         })
     }

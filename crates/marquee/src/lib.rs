@@ -16,6 +16,7 @@ mod gauges;
 mod health;
 mod house;
 mod letters;
+mod limits;
 mod log_lines;
 mod look;
 mod neighbours;

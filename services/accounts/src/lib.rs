@@ -77,10 +77,19 @@ pub struct Limits {
     pub sign_ups_per_address: u32,
     /// Their window.
     pub sign_up_window: Duration,
+    /// Mails that one user has sent to verify addresses within [`Limits::mail_window`]: by signing up, by changing theirs,
+    /// by asking.
+    pub mails_per_user: u32,
+    /// Mails to one address within that time, of each kind: to verify it, to choose a password.
+    pub mails_per_address: u32,
+    /// Mails that one network asks for to choose a password, within the same time.
+    pub mails_per_network: u32,
+    /// The window of these three.
+    pub mail_window: Duration,
 }
 
 impl Default for Limits {
-    /// 10 and 100 in 15 minutes, 300 in an hour (contract, Conventions).
+    /// 10 and 100 in 15 minutes, 300 in an hour (contract, Conventions); of mails 6, 10 and 300 in an hour.
     fn default() -> Self {
         Self {
             failures_per_account: 10,
@@ -88,6 +97,10 @@ impl Default for Limits {
             sign_in_window: Duration::from_secs(15 * 60),
             sign_ups_per_address: 300,
             sign_up_window: Duration::from_secs(3600),
+            mails_per_user: 6,
+            mails_per_address: 10,
+            mails_per_network: 300,
+            mail_window: Duration::from_secs(3600),
         }
     }
 }
@@ -95,7 +108,7 @@ impl Default for Limits {
 /// What an installation may choose.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Sign-ins and sign-ups.
+    /// Sign-ins, sign-ups and mail.
     pub limits: Limits,
     /// Whether the directory `/user` is anybody's, as seed 0's brief has it.
     pub open_directory: bool,
@@ -132,7 +145,7 @@ impl Accounts {
             remembered_elsewhere: db.is_shared() || memory.redis.is_some(),
             hearing: Arc::new(Semaphore::new(HEARING)),
             passwords: Passwords::new(),
-            post: Post::new(mail, web.clock()),
+            post: Post::new(mail, limits, web.clock()),
             account_failures: limiter(limits.failures_per_account, limits.sign_in_window),
             address_failures: limiter(limits.failures_per_address, limits.sign_in_window),
             sign_ups: limiter(limits.sign_ups_per_address, limits.sign_up_window),

@@ -30,7 +30,7 @@ struct VerifiedEmail {
 
 /// Ask for another mail to verify one's address
 ///
-/// Signing up and changing the address send one already. At most one a minute, and five an hour.
+/// Signing up and changing the address send one already. At most one a minute, and six an hour with those.
 #[utoipa::path(
     post, path = "/api/account/verification", tag = "accounts", operation_id = "askToVerify",
     security(("session" = [])),
@@ -66,7 +66,8 @@ async fn verify(State(accounts): State<Accounts>, Json(fields): Json) -> Result<
 
 /// Ask for a mail to choose another password
 ///
-/// One answer, and the same work, whether or not the address is known.
+/// One answer, and the same work, whether or not the address is known. Above ten an hour an address is sent nothing
+/// more: the links that it has count.
 #[utoipa::path(
     post, path = "/api/account/reset", tag = "accounts", operation_id = "askToReset", security(),
     request_body = ResetBody,

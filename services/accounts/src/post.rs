@@ -1,6 +1,8 @@
 //! Mail to users. Asking for one writes a row, in the transaction of the act that it follows from; a job sends what
 //! waits, so neither a crash nor a mail server that is away loses one. The code of a mail's link is made when it is
-//! sent, and only its hash is kept: no database and no backup has what would open an account.
+//! sent, and only its hash is kept: no database and no backup has what would open an account. Where no mail server is
+//! named the mails themselves lie in `mail/` of the data directory, with links that count: who reads that folder, or a
+//! copy of the whole directory, opens accounts with them. `marquee backup` leaves it out.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use tokio::sync::Notify;
 use web::Limiter;
 
 use crate::store::mail::{self as rows, Waiting};
-use crate::{Accounts, reset, verification};
+use crate::{Accounts, Limits, reset, verification};
 
 /// How often what waits is looked through; the bell makes it sooner.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -29,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// After so many failures the round is over: a server that is away would fail every mail.
 const MOST_FAILURES: usize = 4;
 
+/// How often somebody may ask for another mail to verify their address.
 const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a mail is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,21 +92,23 @@ pub(crate) struct Post {
     mail: Mail,
     bell: Arc<Notify>,
     pub(crate) verifications_a_minute: Limiter,
-    pub(crate) verifications_an_hour: Limiter,
+    pub(crate) verifications_of_user: Limiter,
+    pub(crate) verifications_of_address: Limiter,
     pub(crate) resets_of_address: Limiter,
     pub(crate) resets_from_network: Limiter,
 }
 
 impl Post {
-    pub(crate) fn new(mail: Mail, clock: &Clock) -> Self {
+    pub(crate) fn new(mail: Mail, limits: &Limits, clock: &Clock) -> Self {
         let limiter = |limit, per| Limiter::new(limit, per, clock.clone());
         Self {
             mail,
             bell: Arc::default(),
             verifications_a_minute: limiter(1, MINUTE),
-            verifications_an_hour: limiter(5, HOUR),
-            resets_of_address: limiter(5, HOUR),
-            resets_from_network: limiter(50, HOUR),
+            verifications_of_user: limiter(limits.mails_per_user, limits.mail_window),
+            verifications_of_address: limiter(limits.mails_per_address, limits.mail_window),
+            resets_of_address: limiter(limits.mails_per_address, limits.mail_window),
+            resets_from_network: limiter(limits.mails_per_network, limits.mail_window),
         }
     }
 }

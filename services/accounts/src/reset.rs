@@ -28,16 +28,21 @@ pub(crate) fn text(site: &str, link: &str) -> String {
 
 impl Accounts {
     /// Sends whoever signs in with `email` a mail by which they can choose another password; nobody, if there is no such
-    /// user. Which of both it is takes the same work here and cannot be told from outside.
+    /// user. Which of both it is takes the same work here and cannot be told from outside. An address that has had its
+    /// share, known or not, is sent nothing more for now.
     ///
     /// # Errors
-    /// `TooMany` for one address, known or not, or from one network.
+    /// `TooMany` from one network.
     pub async fn ask_to_reset(&self, email: &Email, client: &Client) -> Result<()> {
         let (post, key) = (&self.0.post, email.key());
-        post.resets_of_address.check(&key)?;
         post.resets_from_network.check(&client.network)?;
-        post.resets_of_address.hit(&key);
         post.resets_from_network.hit(&client.network);
+        // Anybody may have asked for those before, and their links count: a refusal would shut the owner out.
+        if post.resets_of_address.check(&key).is_err() {
+            tracing::info!("an address has had its share of mails to choose a password");
+            return Ok(());
+        }
+        post.resets_of_address.hit(&key);
         self.0.db.write(|tx| async move { self.queue(&tx, None, Kind::Reset, email.as_str()).await }).await
     }
 
@@ -70,8 +75,11 @@ impl Accounts {
             Ok::<_, Error>(saved)
         });
         let saved = reset.await?;
-        // Whoever guessed before guesses at something else now, and the owner is not to wait for that.
-        self.0.account_failures.forget(&saved.account.email_key().unwrap_or_default());
+        // Whoever guessed before guesses at something else now, and the owner is not to wait for that; nor for those who
+        // asked for mails, whose links count no more.
+        let key = saved.account.email_key().unwrap_or_default();
+        self.0.account_failures.forget(&key);
+        self.0.post.resets_of_address.forget(&key);
         Ok(self.written(saved).await.change)
     }
 }

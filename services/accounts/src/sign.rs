@@ -13,7 +13,6 @@ use web::{ByCookie, ClientAddr, MaybeSession, SESSION_LIFETIME, Session};
 use crate::changes::Changed;
 use crate::forms::Credentials;
 use crate::model::{Account, NewUser, SignUp, key};
-use crate::post::Kind as Mailed;
 use crate::session::Kind;
 use crate::store::{self, NewSession, Taken};
 use crate::{Accounts, device};
@@ -82,8 +81,7 @@ impl Accounts {
     pub async fn sign_up(&self, new: SignUp, client: &Client) -> Result<SignedIn> {
         self.count_sign_up(client)?;
         let session = SessionId::new(self.0.web.clock());
-        let created =
-            self.create(new, Role::User, Some((session, client)), Some(Mailed::Verification)).await?;
+        let created = self.create(new, Role::User, Some((session, client)), true).await?;
         let account = created.map_err(|taken| taken.error(ErrorKind::Invalid))?;
         self.signed_in(&account, session, self.end_of(SESSION_LIFETIME))
     }
@@ -94,7 +92,7 @@ impl Accounts {
     /// `Conflict` `User already exists`; `TooMany`; `Unavailable` when too many wait.
     pub async fn register(&self, new: SignUp, client: &Client) -> Result<UserState> {
         self.count_sign_up(client)?;
-        let created = self.create(new, Role::User, None, Some(Mailed::Verification)).await?;
+        let created = self.create(new, Role::User, None, true).await?;
         created.map(|account| account.state()).map_err(|_| Error::conflict("User already exists"))
     }
 
@@ -104,7 +102,7 @@ impl Accounts {
     /// `Invalid` with a sentence per field; `Conflict` `Email in use`, `Username in use`.
     pub async fn create_user(&self, new: NewUser) -> Result<UserState> {
         let (new, role) = new.checked()?;
-        let created = self.create(new, role, None, None).await?;
+        let created = self.create(new, role, None, false).await?;
         created.map(|account| account.state()).map_err(|taken| taken.error(ErrorKind::Conflict))
     }
 
@@ -203,13 +201,13 @@ impl Accounts {
         Ok(())
     }
 
-    /// Writes a new user, with a session for `opening` and a mail if asked.
+    /// Writes a new user, with a session for `opening`, and a mail to verify their address if they are to be `mailed`.
     async fn create(
         &self,
         new: SignUp,
         role: Role,
         opening: Option<(SessionId, &Client)>,
-        mailed: Option<Mailed>,
+        mailed: bool,
     ) -> Result<std::result::Result<Account, Taken>> {
         let SignUp { email, username, password } = new;
         let place = self.0.passwords.enter()?;
@@ -236,8 +234,8 @@ impl Accounts {
             if let Some((id, client)) = opening {
                 self.open_for(&tx, client, &client.new_session(id, new.id, expires_at)).await?;
             }
-            if let Some(kind) = mailed {
-                self.queue(&tx, Some(new.id), kind, email.as_str()).await?;
+            if mailed {
+                self.mail_first(&tx, new.id, email.as_str()).await?;
             }
             let created = Changed::created(&new);
             self.announce(&tx, &created).await?;

@@ -7,8 +7,8 @@ use kernel::{Error, Instant, Result, UserId};
 use web::Session;
 
 use crate::Accounts;
-use crate::model::Account;
-use crate::post::{Code, Kind, no_such_code};
+use crate::model::{Account, key};
+use crate::post::{Code, Kind, Post, no_such_code};
 use crate::store::mail as rows;
 
 /// How long a link counts.
@@ -39,17 +39,21 @@ impl Accounts {
     ///
     /// # Errors
     /// `Unauthorized` if the session is no more; `Invalid` without an address; `Conflict` if it is verified already;
-    /// `TooMany` more than once a minute, or five times an hour.
+    /// `TooMany` more than once a minute, or above the hour's limits of their mails and of those to their address.
     pub async fn ask_to_verify(&self, session: &Session) -> Result<()> {
         let account = self.current(session).await?.ok_or_else(Error::unauthorized)?;
         let email = account.email.ok_or_else(|| Error::invalid("There is no address to verify"))?;
         if self.verified_at(account.id).await?.is_some() {
             return Err(Error::conflict("Email is verified already"));
         }
-        let user = account.id.to_string();
-        let limits = [&self.0.post.verifications_a_minute, &self.0.post.verifications_an_hour];
-        limits.iter().try_for_each(|limit| limit.check(&user))?;
-        limits.iter().for_each(|limit| limit.hit(&user));
+        let (post, user, address) = (&self.0.post, account.id.to_string(), key(&email));
+        let limits = [
+            (&post.verifications_a_minute, &user),
+            (&post.verifications_of_user, &user),
+            (&post.verifications_of_address, &address),
+        ];
+        limits.iter().try_for_each(|(limit, key)| limit.check(key))?;
+        limits.iter().for_each(|(limit, key)| limit.hit(key));
         let email = &email;
         self.0
             .db
@@ -77,6 +81,22 @@ impl Accounts {
         rows::burn_codes(tx, account.id, Kind::Verification).await
     }
 
+    /// Has the first mail sent to an address that a user has now, and counts it once it is durable. Above the limits
+    /// nothing is sent, for the address may be a stranger's; its owner asks for a mail later.
+    pub(crate) async fn mail_first(&self, tx: &Tx, user: UserId, email: &str) -> Result<()> {
+        let (accounts, id, address) = (self.clone(), user.to_string(), key(email));
+        let Post { verifications_of_user, verifications_of_address, .. } = &self.0.post;
+        if verifications_of_user.check(&id).and(verifications_of_address.check(&address)).is_err() {
+            tracing::info!(%user, "no mail to verify an address: the user or the address has had its share");
+            return Ok(());
+        }
+        tx.after_commit(move || {
+            accounts.0.post.verifications_of_user.hit(&id);
+            accounts.0.post.verifications_of_address.hit(&address);
+        });
+        self.queue(tx, Some(user), Kind::Verification, email).await
+    }
+
     /// What follows for mail from a change: another address is to be verified, and with another address or password a
     /// link that was sent before resets nothing.
     pub(crate) async fn mail_after(&self, tx: &Tx, before: &Account, after: &Account) -> Result<()> {
@@ -85,7 +105,7 @@ impl Accounts {
             rows::burn_codes(tx, after.id, Kind::Reset).await?;
         }
         match after.email.as_deref().filter(|_| moved) {
-            Some(email) => self.queue(tx, Some(after.id), Kind::Verification, email).await,
+            Some(email) => self.mail_first(tx, after.id, email).await,
             None => Ok(()),
         }
     }

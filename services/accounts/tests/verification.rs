@@ -5,6 +5,7 @@ mod common;
 
 use std::time::Duration;
 
+use accounts::Limits;
 use common::{House, goes_to};
 use kernel::UserId;
 use serde_json::{Value, json};
@@ -104,6 +105,59 @@ async fn a_mail_to_an_address_that_was_given_up_meanwhile_is_not_sent() {
     change(&house, &token, "ann@other.example").await;
     house.code("ann@other.example", "verify").await;
     assert_eq!(house.waiting().await, (0, 1));
+}
+
+#[tokio::test]
+async fn who_changes_their_address_again_and_again_has_few_mails_sent() {
+    let house = House::with(Limits { mails_per_user: 3, ..Limits::default() }).await;
+    let (_, token) = house.sign_up("ann@example.com").await;
+    house.code("ann@example.com", "verify").await;
+    for n in 0..6 {
+        change(&house, &token, &format!("stranger{n}@example.com")).await;
+        assert_eq!(house.take_mail().await.len(), usize::from(n < 2), "{n}");
+    }
+    let ask = async || house.call("POST", "/api/account/verification", &token, Value::Null).await;
+    assert_eq!(ask().await.status, 429, "nor by asking");
+    house.clock.advance(Duration::from_secs(3600));
+    assert_eq!(ask().await.status, 202);
+    house.code("stranger5@example.com", "verify").await;
+}
+
+#[tokio::test]
+async fn many_users_together_have_few_mails_sent_to_one_address() {
+    let house = House::with(Limits { mails_per_address: 2, ..Limits::default() }).await;
+    for n in 0..4 {
+        let (_, token) = house.sign_up(&format!("user{n}@example.com")).await;
+        house.take_mail().await;
+        change(&house, &token, if n % 2 == 0 { "ann@example.com" } else { "ANN@example.com" }).await;
+        assert_eq!(house.take_mail().await.len(), usize::from(n == 0), "{n}");
+        let reply = house.call("POST", "/api/account/verification", &token, Value::Null).await;
+        assert_eq!(reply.status, if n == 0 { 202 } else { 429 }, "{n}");
+        assert_eq!(house.take_mail().await.len(), usize::from(n == 0), "{n}");
+        change(&house, &token, &format!("former{n}@example.com")).await;
+        house.take_mail().await;
+    }
+    // She has her account all the same.
+    let (_, token) = house.sign_up("ann@example.com").await;
+    assert_eq!(house.waiting().await.0, 0);
+    house.clock.advance(Duration::from_secs(3600));
+    let reply = house.call("POST", "/api/account/verification", &token, Value::Null).await;
+    assert_eq!(reply.status, 202);
+    house.code("ann@example.com", "verify").await;
+}
+
+#[tokio::test]
+async fn a_change_that_fails_is_not_counted() {
+    let house = House::with(Limits { mails_per_user: 2, ..Limits::default() }).await;
+    house.sign_up("bob@example.com").await;
+    let (_, token) = house.sign_up("ann@example.com").await;
+    house.take_mail().await;
+    for _ in 0..3 {
+        let body = json!({"email": "bob@example.com", "currentPassword": "password"});
+        assert_eq!(house.call("PATCH", "/api/account", &token, body).await.status, 409);
+    }
+    change(&house, &token, "ann@other.example").await;
+    house.code("ann@other.example", "verify").await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! something was written, and what is older than `s` does not come back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
@@ -86,6 +87,8 @@ struct Inner {
     fill: Script,
     overwrite: Script,
     meters: RedisMeters,
+    /// Whether it was said that it is away.
+    away: AtomicBool,
 }
 
 /// The right to fill one key.
@@ -121,6 +124,7 @@ impl Redis {
             fill: Script::new(FILL),
             overwrite: Script::new(OVERWRITE),
             meters: RedisMeters::new(),
+            away: AtomicBool::new(false),
         }));
         if let Way::Connect = redis.0.breaker.way() {
             redis.connect();
@@ -251,6 +255,7 @@ impl Redis {
         // anew, and used once it can be written to.
         if self.0.breaker.failed(!error.is_timeout()) {
             self.0.meters.up.set(0.0);
+            self.0.away.store(true, Ordering::Relaxed);
             tracing::warn!(%error, "Redis is away: databases answer meanwhile");
         }
         None
@@ -261,13 +266,15 @@ impl Redis {
         let redis = self.clone();
         tokio::spawn(async move {
             let connected = redis.connected().await;
-            let (up, was_up) = (connected.is_ok(), redis.is_up());
+            let was_away = redis.0.away.swap(connected.is_err(), Ordering::Relaxed);
             match &connected {
-                Ok(_) if !was_up => tracing::info!("Redis answers"),
-                Ok(_) => {}
+                Ok(_) => tracing::info!("Redis answers"),
+                Err(error) if !was_away => {
+                    tracing::warn!(%error, "Redis is away: databases answer meanwhile")
+                }
                 Err(error) => tracing::debug!(%error, "Redis is still away"),
             }
-            redis.0.meters.up.set(if up { 1.0 } else { 0.0 });
+            redis.0.meters.up.set(if connected.is_ok() { 1.0 } else { 0.0 });
             redis.0.breaker.tried(connected.ok());
         });
     }
@@ -279,14 +286,9 @@ impl Redis {
             .set_response_timeout(Some(LIMIT))
             .set_pipeline_buffer_size(QUEUE);
         let mut connection = self.0.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let probe = self.key("probe");
-        ::redis::cmd("SET")
-            .arg(probe)
-            .arg(1)
-            .arg("PX")
-            .arg(millis(LEASE))
-            .exec_async(&mut connection)
-            .await?;
+        let mut probe = self.0.supersede.key(self.key("probe"));
+        probe.arg("").arg(millis(LEASE)).arg(0).arg(millis(LEASE));
+        let _: i64 = probe.invoke_async(&mut connection).await?;
         Ok(connection)
     }
 }

@@ -215,8 +215,15 @@ impl Greeting {
             text.push_str(&format!("  demo seller: {} / {}\n", demo::SELLER, demo::PASSWORD));
             text.push_str(&format!("  demo buyer:  {} / {}\n", demo::BUYER, demo::PASSWORD));
         }
+        if self.settings.accounts.open_directory {
+            text.push_str(
+                "  anybody may list, add and delete users at /user: started with --open-directory\n",
+            );
+        }
         if self.is_new {
-            text.push_str("  to run the house: marquee user create --operator --email you@example.com\n");
+            text.push_str("  to run the house: marquee user create --operator --email you@example.com");
+            let data = self.settings.data.display().to_string();
+            text.push_str(&if data == "./data" { "\n".to_owned() } else { format!(" --data {data}\n") });
         }
         let _ = std::io::stdout().write_all(text.as_bytes());
     }

@@ -198,22 +198,3 @@ async fn an_operator_deletes_somebody_and_never_themselves() {
         assert_eq!(house.submit(&gone, &operator, "").await.status, 404);
     }
 }
-
-/// As on the pages: a house that nobody runs could not be put right from inside.
-#[tokio::test]
-async fn nobody_takes_the_house_from_themselves_by_the_api() {
-    let house = House::new().await;
-    let operator = house.operator().await;
-    let own = house.get("/api/users/currentuser", &operator).await.json();
-    let id = own["currentUser"]["id"].as_str().unwrap().to_owned();
-    let path = format!("/api/users/{id}");
-    let refused = house.call("PATCH", &path, &operator, json!({"role": "user"})).await;
-    let told = "You cannot change your own role: another operator can";
-    assert_eq!(refused.error(), (409, told.into(), Some("role".into())));
-    let named = house.call("PATCH", &path, &operator, json!({"role": "operator", "username": "Op"})).await;
-    assert_eq!(named.status, 200, "{}", named.text);
-    for path in [path, format!("/user/{id}")] {
-        assert_eq!(house.call("DELETE", &path, &operator, json!(null)).await.status, 409, "{path}");
-    }
-    assert!(house.is_signed_in(&operator).await);
-}

@@ -173,7 +173,6 @@ async fn show(
     security(("session" = ["operator"])),
     responses(
         (status = 200, description = "They are gone"),
-        (status = 409, description = "You cannot delete yourself: another operator can"),
         (status = 404, description = "A user with the specified ID was not found"),
     ),
 )]

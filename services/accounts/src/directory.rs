@@ -43,6 +43,16 @@ impl Entry {
     }
 }
 
+/// What the directory answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Directory {
+    /// The user who was asked for.
+    One(Entry),
+    /// All, by id.
+    All(BTreeMap<String, Entry>),
+}
+
 /// On whose behalf the directory is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asker {
@@ -74,9 +84,9 @@ impl Accounts {
     }
 
     /// The directory, [`MOST`] of it at most.
-    async fn directory(&self) -> Result<BTreeMap<UserId, Entry>> {
+    async fn directory(&self) -> Result<BTreeMap<String, Entry>> {
         let named = directory::named(&self.0.db, MOST).await?;
-        Ok(named.into_iter().map(|(id, username)| (id, Entry { id, username })).collect())
+        Ok(named.into_iter().map(|(id, username)| (id.to_string(), Entry { id, username })).collect())
     }
 
     /// Makes a user who has a name alone: nobody can sign in as them. Who is no operator is held to the limit of

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use kernel::{Error, UserId};
 use web::{Answer, Failure, Json, MaybeSession, PathId, Problem, Routes, routes};
 
-use super::{Asker, Entry, NAMELESS, read_username, unknown};
+use super::{Asker, Directory, Entry, NAMELESS, read_username, unknown};
 use crate::bodies::DirectoryBody;
 use crate::known::LookUp;
 use crate::seen::Seen;
@@ -78,7 +78,7 @@ fn named(id: std::result::Result<PathId<UserId>, Failure>) -> kernel::Result<Use
     get, path = "/user", tag = "accounts", operation_id = "listDirectory", security(("session" = ["operator"])),
     params(("username" = Option<String>, Query, description = "Whom to look for; a blank one is none", example = "")),
     responses(
-        (status = 200, description = "The users, by id", body = BTreeMap<String, Entry>, example = json!({
+        (status = 200, description = "The users, by id; with a username that one", body = Directory, example = json!({
             "01a1fc9e-2f41-7c60-8a35-6b1f0d9e4c27": {"id": "01a1fc9e-2f41-7c60-8a35-6b1f0d9e4c27", "username": "Ada"},
         })),
         (status = 400, description = "username: A parameter must not be repeated"),
@@ -94,7 +94,7 @@ async fn list(
     match wanted(query.as_deref())? {
         Some(name) => accounts.entry(&LookUp::username(&name), seen).await,
         None => {
-            let all = Answer::ok(&accounts.directory().await?).into_response();
+            let all = Answer::ok(&Directory::All(accounts.directory().await?)).into_response();
             Ok(accounts.told_of_all(seen, all).await?)
         }
     }
@@ -104,7 +104,7 @@ impl Accounts {
     async fn entry(&self, key: &LookUp, seen: Seen) -> Result<Response> {
         let found = self.look_up(key, seen).await?;
         let mut response = match found.value.as_ref().and_then(Entry::of) {
-            Some(entry) => Answer::ok(&entry).into_response(),
+            Some(entry) => Answer::ok(&Directory::One(entry)).into_response(),
             None => Refusal::from(unknown()).into_response(),
         };
         self.note(&found, seen, response.headers_mut());

@@ -158,6 +158,8 @@ async fn a_read_that_was_under_way_hides_nothing() {
                 if seen == 40 {
                     break;
                 }
+                // What is remembered is answered without waiting for anything; others have to come to their turn.
+                tokio::task::yield_now().await;
             }
         }));
     }

@@ -241,6 +241,22 @@ async fn who_changes_nothing_does_not_go_back() {
     assert_eq!(rename(&ann, "Anne", other).await, other);
 }
 
+/// Whoever is shown many users has seen the last change of all, wherever others remember users: in a Redis, if nowhere
+/// else, be it there or not.
+#[tokio::test]
+async fn who_is_shown_all_is_told_how_far_that_goes() {
+    let house = House::new().await;
+    let operator = house.operator().await;
+    let redis = Some(cache::Redis::open("redis://127.0.0.1:1", "test").unwrap());
+    let memory = cache::Memory { redis, ..cache::Memory::default() };
+    let (db, web, mail) = (house.db.clone(), house.web.clone(), house.mail.clone());
+    let accounts = accounts::Accounts::new(db, web, &accounts::Settings::default(), &memory, mail);
+    let app = web::stack(accounts.routes(), &house.web);
+    let request = Request::get("/user").header(header::AUTHORIZATION, format!("Bearer {operator}"));
+    let all = House::send_to(&app, request.body(Body::empty()).unwrap()).await;
+    assert_eq!((all.status, all.headers["marquee-seen"].to_str().unwrap()), (200, "1"));
+}
+
 /// The event of a change has whoever hears it forget what was before, by every name.
 #[tokio::test]
 async fn an_event_tells_the_other_processes() {

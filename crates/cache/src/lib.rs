@@ -30,6 +30,5 @@ mod redis;
 pub use cache::Cache;
 pub use entry::{Found, Key, Read, Source};
 pub use memory::Memory;
-pub use meters::describe_metrics;
 pub use policy::{Guard, Policy};
 pub use redis::Redis;

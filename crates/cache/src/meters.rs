@@ -17,7 +17,7 @@ const REDIS: &str = "cache_redis_up";
 const FAILED: &str = "cache_redis_failures_total";
 
 /// Says what the metrics are.
-pub fn describe_metrics() {
+fn describe_metrics() {
     describe_counter!(LOOKUPS, "Looks into a cache, by where the answer was: hit is in this process.");
     describe_counter!(LOADS, "Reads of a database because no cache had the answer.");
     describe_counter!(REFUSED, "Reads that were not remembered, since a write came between.");

@@ -21,7 +21,7 @@ use crate::meters::RedisMeters;
 use crate::policy::{Guard, LEASE};
 
 /// The longest that any call waits for Redis.
-pub(crate) const LIMIT: Duration = Duration::from_millis(50);
+const LIMIT: Duration = Duration::from_millis(50);
 /// The longest that connecting takes; nobody waits for it.
 const CONNECT: Duration = Duration::from_secs(1);
 /// Calls that may wait to be sent.

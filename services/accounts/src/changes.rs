@@ -15,11 +15,12 @@ use crate::model::Account;
 /// Above every change; Redis compares doubles, which count as far as this.
 const UNCOUNTED: i64 = (1 << 53) - 1;
 
-/// What a committed transaction made of a user.
+/// What a transaction makes of a user. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Changed {
-    old: Option<Account>,
-    new: Option<Account>,
+    event: Event,
+    /// What is now found by what: the user by all that is theirs, nobody by what no longer is.
+    rows: Arc<[(LookUp, Option<Known>)]>,
     /// The number of the change.
     pub number: i64,
     /// From before its commit.
@@ -29,61 +30,46 @@ pub(crate) struct Changed {
 impl Changed {
     /// Somebody is new.
     pub(crate) fn created(new: &Account) -> Self {
-        Self { old: None, new: Some(new.clone()), number: new.change, at: Instant::now() }
+        Self::of(Event::UserCreated(new.state()), None, Some(new), new.change)
     }
 
     /// Somebody is different.
     pub(crate) fn updated(old: &Account, new: &Account) -> Self {
-        Self { old: Some(old.clone()), new: Some(new.clone()), number: new.change, at: Instant::now() }
+        let given_up = |before: &Option<String>, after: Option<String>, now: Option<String>| {
+            before.clone().filter(|_| after != now)
+        };
+        let former_email = given_up(&old.email, old.email_key(), new.email_key());
+        let former_username = given_up(&old.username, old.username_key(), new.username_key());
+        let state = UserState { former_email, former_username, ..new.state() };
+        Self::of(Event::UserUpdated(state), Some(old), Some(new), new.change)
     }
 
     /// Somebody is gone; `last` is the version that says so.
     pub(crate) fn deleted(last: &Account) -> Self {
-        Self { old: Some(last.clone()), new: None, number: last.change, at: Instant::now() }
+        Self::of(Event::UserDeleted(last.state()), Some(last), None, last.change)
     }
 
-    fn event(&self) -> Option<Event> {
-        Some(match (&self.old, &self.new) {
-            (None, Some(new)) => Event::UserCreated(new.state()),
-            (Some(old), Some(new)) => {
-                let given_up = |before: &Option<String>, after: Option<String>, now: Option<String>| {
-                    before.clone().filter(|_| after != now)
-                };
-                let former_email = given_up(&old.email, old.email_key(), new.email_key());
-                let former_username = given_up(&old.username, old.username_key(), new.username_key());
-                Event::UserUpdated(UserState { former_email, former_username, ..new.state() })
-            }
-            (Some(last), None) => Event::UserDeleted(last.state()),
-            (None, None) => return None,
-        })
-    }
-
-    /// What is now found by what: the user by all that is theirs, nobody by what no longer is.
-    fn rows(&self) -> Vec<(LookUp, Option<Known>)> {
-        let mut rows: Vec<(LookUp, Option<Known>)> = Vec::new();
-        if let Some(new) = &self.new {
-            let known = Known::from(new);
-            rows.extend(LookUp::all(new).map(|key| (key, Some(known.clone()))));
-        }
-        for key in self.old.iter().flat_map(LookUp::all) {
+    fn of(event: Event, old: Option<&Account>, new: Option<&Account>, number: i64) -> Self {
+        let known = new.map(Known::from);
+        let mut rows: Vec<(LookUp, Option<Known>)> =
+            new.into_iter().flat_map(LookUp::all).map(|key| (key, known.clone())).collect();
+        for key in old.into_iter().flat_map(LookUp::all) {
             if rows.iter().all(|(taken, _)| *taken != key) {
                 rows.push((key, None));
             }
         }
-        rows
+        Self { event, rows: rows.into(), number, at: Instant::now() }
     }
 }
 
 impl Accounts {
     /// Publishes a change; once it is durable, nobody who looks up here is told what was before.
     pub(crate) async fn announce(&self, tx: &Tx, changed: &Changed) -> Result<()> {
-        if let Some(event) = changed.event() {
-            tx.emit(&event).await?;
-        }
+        tx.emit(&changed.event).await?;
         let (users, changed) = (self.0.users.clone(), changed.clone());
         tx.after_commit(move || {
-            for (key, known) in changed.rows() {
-                users.wrote_here(&key, known, changed.number, changed.at);
+            for (key, known) in changed.rows.iter() {
+                users.wrote_here(key, known.clone(), changed.number, changed.at);
             }
         });
         Ok(())
@@ -92,7 +78,7 @@ impl Accounts {
     /// Tells what processes remember together, before whoever made the change is answered. If this is left out, the
     /// event does it.
     pub(crate) async fn share(&self, changed: &Changed) {
-        self.0.users.wrote(&changed.rows(), changed.number, changed.at).await;
+        self.0.users.wrote(&changed.rows, changed.number, changed.at).await;
     }
 
     /// Has whoever looks users up forget what was before an event, if it is of a user.

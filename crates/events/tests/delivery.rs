@@ -4,12 +4,14 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::{House, until};
 use contracts::PaymentState;
 use events::{Bus, Replayed};
+use futures_util::FutureExt as _;
 use kernel::Kind;
 
 /// The same tests on each bus.
@@ -84,10 +86,13 @@ async fn what_cannot_be_taken_is_parked_with_what_follows_it_and_blocks_nobody(h
             && letters.iter().any(|l| l.reason.contains("panicked"))
     );
 
-    let again = house.subscription.clone();
-    let (first, second) = tokio::join!(house.subscription.replay(), again.replay());
-    assert_eq!(first.unwrap(), Replayed { done: 0, left: 6 });
+    let held = house.door.lock().await;
+    let mut first = pin!(house.subscription.replay());
+    assert!(first.as_mut().now_or_never().is_none(), "it waits at the door");
+    let second = house.subscription.clone().replay().await;
     assert_eq!(second.unwrap_err().kind, Kind::Conflict, "one at a time, whoever asks");
+    drop(held);
+    assert_eq!(first.await.unwrap(), Replayed { done: 0, left: 6 });
     house.superstitious.store(false, Ordering::SeqCst);
     assert_eq!(house.subscription.replay().await.unwrap(), Replayed { done: 6, left: 0 });
     assert_eq!(house.heard().await[&bad.id.to_string()], [0, 1, 2]);

@@ -13,6 +13,7 @@ use events::{Bus, Handler, Nats, NatsSettings, Service, Subscription};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use kernel::{Clock, Error, Money, OrderId, PaymentId, Result, UserId};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,9 +21,10 @@ use tokio_util::task::TaskTracker;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Writes down what it hears and in what order; refuses amounts of 13 while it is superstitious, panics at 14, and wants
-/// to be asked again about 15.
+/// to be asked again about 15. While somebody holds its door, it waits.
 pub struct Scribe {
     superstitious: Arc<AtomicBool>,
+    door: Arc<Mutex<()>>,
 }
 
 impl Handler for Scribe {
@@ -31,6 +33,7 @@ impl Handler for Scribe {
     }
     fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
+            drop(self.door.lock().await);
             for event in events {
                 let (Event::PaymentCreated(state) | Event::PaymentUpdated(state)) = event else {
                     return Err(Error::internal("not asked for"));
@@ -65,6 +68,8 @@ pub struct House {
     pub settings: Option<NatsSettings>,
     pub source: Db,
     pub superstitious: Arc<AtomicBool>,
+    /// Whoever locks it keeps the consumers from taking anything.
+    pub door: Arc<Mutex<()>>,
     /// The consumer as its first process sees it.
     pub consumer: Db,
     pub subscription: Subscription,
@@ -113,10 +118,11 @@ impl House {
         source.migrate(&[]).await.unwrap();
         consumer.migrate(&[HEARD]).await.unwrap();
         let superstitious = Arc::new(AtomicBool::new(true));
-        let scribe = Arc::new(Scribe { superstitious: Arc::clone(&superstitious) });
-        let subscription = Subscription::new(consumer.clone(), scribe);
+        let door = Arc::default();
+        let scribe = Scribe { superstitious: Arc::clone(&superstitious), door: Arc::clone(&door) };
+        let subscription = Subscription::new(consumer.clone(), Arc::new(scribe));
         let settings = server.as_ref().map(|server| NatsSettings::new(server.url()));
-        Self { home, server, settings, source, superstitious, consumer, subscription }
+        Self { home, server, settings, source, superstitious, door, consumer, subscription }
     }
 
     pub async fn bus(&self) -> Bus {
@@ -142,8 +148,8 @@ impl House {
     /// Starts another process, with connections of its own.
     pub async fn start_another(&self, owner: &str) -> Copy {
         let consumer = open(&self.home, "consumer");
-        let scribe = Arc::new(Scribe { superstitious: Arc::clone(&self.superstitious) });
-        let subscription = Subscription::new(consumer.clone(), scribe);
+        let scribe = Scribe { superstitious: Arc::clone(&self.superstitious), door: Arc::clone(&self.door) };
+        let subscription = Subscription::new(consumer.clone(), Arc::new(scribe));
         self.start_with(owner, &open(&self.home, "payments"), subscription, &consumer).await
     }
 

@@ -2,6 +2,7 @@
 //! by that does nothing but clear up when we are gone (`watch.sh`).
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -45,6 +46,15 @@ impl Keeper {
 
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// What a server makes outside of the directory, and leaves when it is killed: a file that goes with it.
+    ///
+    /// # Panics
+    /// If that cannot be noted.
+    pub(crate) fn remove_too(&self, file: &str) {
+        let notes = File::options().create(true).append(true).open(self.directory.join("elsewhere"));
+        writeln!(notes.expect("a file for notes"), "{file}").expect("it can be noted");
     }
 
     /// What the programs have said so far.

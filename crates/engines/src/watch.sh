@@ -22,5 +22,8 @@ fi
 memory=$(sed -n 7p "$home/data/postmaster.pid")
 [ -n "$memory" ] && ipcrm -m "${memory##* }"
 
+# What it put into other places.
+while read -r file; do rm -f "$file"; done <"$home/elsewhere"
+
 # The second time is for a file that was being made by one of the dead.
 rm -rf "$home" || rm -rf "$home"

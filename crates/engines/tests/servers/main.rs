@@ -3,8 +3,10 @@
 
 mod leftovers;
 mod nats;
+mod nginx;
 mod postgres;
 mod redis;
+mod s3;
 
 use std::time::Duration;
 

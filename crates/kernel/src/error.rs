@@ -35,6 +35,8 @@ pub enum Kind {
     Internal,
     /// 503: an engine is away; says when to come back. The message is for the log only.
     Unavailable,
+    /// 507: no room for it, on the disk or in what somebody may keep.
+    Full,
 }
 
 /// One sentence about one input, as `errors` carries it.

@@ -51,6 +51,10 @@ kinds! {
     PaymentKind => PaymentId, "01a1fcb1-94ce-7d08-93f2-d05a6c1e7b3a";
     /// A film in the catalogue.
     VideoKind => VideoId, "01a1fca4-b8e7-7056-8f19-2e9d7c4a60b1";
+    /// One sitting of one viewer before a video.
+    PlayKind => PlayId, "01a1fcb3-4d26-7c8f-b5e1-0a93f7d2648c";
+    /// Bytes that never change, as storage keeps them.
+    ObjectKind => ObjectId, "01a1fcb4-6e90-72d7-8a4c-f31b5e07c9d2";
     /// One event in an outbox.
     EventKind => EventId, "01a1fcb2-13fa-7b95-a7c0-58e4d6f2a913";
 }

@@ -12,6 +12,8 @@ mod trace;
 pub use clock::{Clock, Instant};
 pub use code::random_code;
 pub use error::{Error, FieldError, Kind, Result};
-pub use id::{EventId, Id, MalformedId, OrderId, PaymentId, SessionId, TicketId, UserId, VideoId};
+pub use id::{
+    EventId, Id, MalformedId, ObjectId, OrderId, PaymentId, PlayId, SessionId, TicketId, UserId, VideoId,
+};
 pub use money::{MAX_PRICE, Money, ParseMoneyError};
 pub use trace::Trace;

@@ -1,4 +1,4 @@
-//! The style sheet, the script and the icon, built into the binary. Their addresses carry a fingerprint
+//! The style sheet, the scripts and the icon, built into the binary. Their addresses carry a fingerprint
 //! of their content, so a browser keeps them for ever and still sees a new release at once.
 
 use std::sync::LazyLock;
@@ -41,6 +41,7 @@ const STYLE: &str = concat!(
     include_str!("../assets/style/ground.css"),
     include_str!("../assets/style/pieces.css"),
     include_str!("../assets/style/pages.css"),
+    include_str!("../assets/style/screens.css"),
     include_str!("../assets/style/paper.css"),
 );
 
@@ -48,6 +49,12 @@ static CSS: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("marquee", "css", "text/css; charset=utf-8", STYLE.as_bytes()));
 static JS: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("marquee", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/marquee.js"))
+});
+static PLAYER: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("player", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/player.js"))
+});
+static UPLOAD: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("upload", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/upload.js"))
 });
 static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../assets/icon.svg")));
@@ -62,6 +69,25 @@ pub(crate) fn js() -> &'static str {
     &JS.path
 }
 
+/// A script that only some pages have, besides the one that all of them have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// What makes a video a player.
+    Player,
+    /// What sends large files, and goes on where it was.
+    Upload,
+}
+
+impl Script {
+    /// Where it is.
+    pub fn address(self) -> &'static str {
+        match self {
+            Self::Player => &PLAYER.path,
+            Self::Upload => &UPLOAD.path,
+        }
+    }
+}
+
 /// Serves the assets and `/favicon.ico`.
 pub fn assets() -> Router {
     Router::new()
@@ -72,7 +98,8 @@ pub fn assets() -> Router {
 
 async fn asset(Path(name): Path<String>) -> Result<Response, Failure> {
     let is_it = |asset: &&Asset| asset.path.strip_prefix("/assets/") == Some(name.as_str());
-    let asset = [&*CSS, &*JS, &*ICON].into_iter().find(is_it).ok_or_else(kernel::Error::not_found)?;
+    let all = [&*CSS, &*JS, &*PLAYER, &*UPLOAD, &*ICON];
+    let asset = all.into_iter().find(is_it).ok_or_else(kernel::Error::not_found)?;
     Ok(asset.answer("public, max-age=31536000, immutable"))
 }
 
@@ -90,9 +117,13 @@ mod tests {
     async fn an_address_is_its_content() {
         let (web, _) = web();
         let app = || served(assets(), &web);
-        for (path, content_type) in
-            [(css(), "text/css; charset=utf-8"), (js(), "text/javascript; charset=utf-8")]
-        {
+        let script = "text/javascript; charset=utf-8";
+        for (path, content_type) in [
+            (css(), "text/css; charset=utf-8"),
+            (js(), script),
+            (Script::Player.address(), script),
+            (Script::Upload.address(), script),
+        ] {
             let response = send(app(), get_(path, &[])).await;
             assert_eq!(response.status(), 200, "{path}");
             assert_eq!(response.headers()[header::CONTENT_TYPE], content_type);

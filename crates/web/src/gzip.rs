@@ -21,7 +21,9 @@ pub(crate) fn wanted(headers: &HeaderMap) -> Option<HeaderValue> {
 /// The answer, compressed if that is worth it.
 pub(crate) async fn compress(accept: HeaderValue, response: Response) -> Response {
     let long = response.body().size_hint().exact().is_some_and(|size| size >= WORTH_IT);
-    if !long || !is_text(&response) {
+    // Of what parts can be asked for, each byte has its place, and its strong tag names these bytes and no others.
+    let has_parts = response.headers().contains_key(header::ACCEPT_RANGES);
+    if !long || has_parts || !is_text(&response) {
         return response;
     }
     // The library is a layer; used as a function it costs nothing where there is nothing to compress.

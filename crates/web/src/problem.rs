@@ -48,6 +48,7 @@ impl Problem {
             Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Full => StatusCode::INSUFFICIENT_STORAGE,
         };
         let told = match error.kind {
             Kind::Internal => Self::new(status, OURS),
@@ -191,10 +192,13 @@ mod tests {
             (Kind::TooMany, 429),
             (Kind::Internal, 500),
             (Kind::Unavailable, 503),
+            (Kind::Full, 507),
         ] {
             let problem = Problem::of(&kernel::Error::new(kind, "secret"));
             assert_eq!(problem.status().as_u16(), status);
-            assert_eq!(problem.to_json().contains("secret"), status < 500, "{kind:?}");
+            // What there is no room for is no secret.
+            let is_told = status < 500 || kind == Kind::Full;
+            assert_eq!(problem.to_json().contains("secret"), is_told, "{kind:?}");
             assert_eq!(
                 problem.into_response().headers().contains_key(header::RETRY_AFTER),
                 [429, 503].contains(&status)

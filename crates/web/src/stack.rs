@@ -161,9 +161,10 @@ fn is_unspoken(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_none_or(|t| t.as_bytes().starts_with(b"text/plain"))
 }
 
-/// Only what we serve ourselves is run, shown or sent to, whatever gets into a page.
-const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; \
-                      frame-ancestors 'none'; form-action 'self'; base-uri 'none'";
+/// Only what we serve ourselves is run, shown or sent to, whatever gets into a page. A `blob:` is a file that its reader
+/// has chosen: the page of an upload looks at it for a picture.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; style-src 'self'; \
+                      script-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'";
 
 const SECURITY: [(HeaderName, HeaderValue); 3] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),

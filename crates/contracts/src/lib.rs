@@ -7,8 +7,8 @@
 mod state;
 
 pub use state::{
-    CancelReason, ExpirationState, OrderState, OrderStatus, OrderTicket, PaymentState, PaymentStatus, Role,
-    SessionState, StockState, TicketState, UserState,
+    CancelReason, ExpirationState, OrderState, OrderStatus, OrderTicket, PaymentState, PaymentStatus,
+    PlayState, Role, SessionState, StockState, TicketState, UserState, VideoState, Visibility,
 };
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,18 @@ pub enum Event {
     /// A session or API token is no longer valid.
     #[serde(rename = "session:revoked")]
     SessionRevoked(SessionState),
+    /// A video was published.
+    #[serde(rename = "video:created")]
+    VideoCreated(VideoState),
+    /// A video's title, visibility or poster changed.
+    #[serde(rename = "video:updated")]
+    VideoUpdated(VideoState),
+    /// A video is gone.
+    #[serde(rename = "video:deleted")]
+    VideoDeleted(VideoState),
+    /// Somebody began to watch a video.
+    #[serde(rename = "play:created")]
+    PlayCreated(PlayState),
 }
 
 impl Event {
@@ -75,6 +87,10 @@ impl Event {
             Self::UserUpdated(_) => "user:updated",
             Self::UserDeleted(_) => "user:deleted",
             Self::SessionRevoked(_) => "session:revoked",
+            Self::VideoCreated(_) => "video:created",
+            Self::VideoUpdated(_) => "video:updated",
+            Self::VideoDeleted(_) => "video:deleted",
+            Self::PlayCreated(_) => "play:created",
         }
     }
 
@@ -84,6 +100,14 @@ impl Event {
             Self::OrderCreated(order) | Self::OrderUpdated(order) | Self::OrderCancelled(order) => {
                 Some(order)
             }
+            _ => None,
+        }
+    }
+
+    /// The video, if this announces a version of one.
+    pub fn video(&self) -> Option<&VideoState> {
+        match self {
+            Self::VideoCreated(video) | Self::VideoUpdated(video) | Self::VideoDeleted(video) => Some(video),
             _ => None,
         }
     }
@@ -100,6 +124,10 @@ impl Event {
             Self::PaymentCreated(s) | Self::PaymentUpdated(s) => format!("payment:{}", s.id),
             Self::UserCreated(s) | Self::UserUpdated(s) | Self::UserDeleted(s) => format!("user:{}", s.id),
             Self::SessionRevoked(s) => format!("session:{}", s.id),
+            Self::VideoCreated(s) | Self::VideoUpdated(s) | Self::VideoDeleted(s) => {
+                format!("video:{}", s.id)
+            }
+            Self::PlayCreated(s) => format!("play:{}", s.id),
         }
     }
 
@@ -121,6 +149,10 @@ impl Event {
                 [Some(s.id.as_uuid()), None, None]
             }
             Self::SessionRevoked(s) => [Some(s.id.as_uuid()), Some(s.user_id.as_uuid()), None],
+            Self::VideoCreated(s) | Self::VideoUpdated(s) | Self::VideoDeleted(s) => {
+                [Some(s.id.as_uuid()), None, None]
+            }
+            Self::PlayCreated(s) => [Some(s.id.as_uuid()), s.order_id.map(|id| id.as_uuid()), None],
         };
         bits.into_iter().flatten().map(|id| id.as_u128())
     }
@@ -131,7 +163,8 @@ impl Event {
             Self::TicketCreated(s) | Self::TicketUpdated(s) => s.version,
             Self::OrderCreated(s) | Self::OrderUpdated(s) | Self::OrderCancelled(s) => s.version,
             Self::StockUpdated(s) => s.version,
-            Self::ExpirationComplete(_) | Self::SessionRevoked(_) => 0,
+            Self::ExpirationComplete(_) | Self::SessionRevoked(_) | Self::PlayCreated(_) => 0,
+            Self::VideoCreated(s) | Self::VideoUpdated(s) | Self::VideoDeleted(s) => s.version,
             Self::PaymentCreated(s) | Self::PaymentUpdated(s) => s.version,
             Self::UserCreated(s) | Self::UserUpdated(s) | Self::UserDeleted(s) => s.version,
         }
@@ -148,6 +181,7 @@ pub fn publisher(subject: &str) -> Option<&'static str> {
         "expiration" => Some("expiration"),
         "payment" => Some("payments"),
         "user" | "session" => Some("accounts"),
+        "video" | "play" => Some("streaming"),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The state of each aggregate as its events carry it. Members are named as on the wire.
 
-use kernel::{Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId, VideoId};
+use kernel::{Instant, Money, OrderId, PaymentId, PlayId, SessionId, TicketId, UserId, VideoId};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -91,6 +91,18 @@ text_enum! {
         User = "user",
         /// Runs the house.
         Operator = "operator",
+    }
+}
+
+text_enum! {
+    /// Who may watch a video besides its owner.
+    Visibility {
+        /// Anybody.
+        Public = "public",
+        /// Holders of a completed order for a ticket that admits to it, while that is open.
+        Ticket = "ticket",
+        /// Nobody.
+        Private = "private",
     }
 }
 
@@ -254,4 +266,47 @@ pub struct SessionState {
     pub user_id: UserId,
     /// When it would have ended; it can be forgotten then.
     pub expires_at: Instant,
+}
+
+/// A video of the catalogue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoState {
+    /// The video.
+    pub id: VideoId,
+    /// 0 when it was published.
+    pub version: i64,
+    /// Who uploaded it.
+    pub owner_id: UserId,
+    /// Its title.
+    pub title: String,
+    /// The uploaded file's name, made unique. It never changes.
+    pub path: String,
+    /// Who may watch it.
+    pub visibility: Visibility,
+    /// In milliseconds, if its container says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<i64>,
+    /// Whether there is a poster.
+    pub has_poster: bool,
+    /// The number of the change that made this version, of all changes of all videos.
+    pub change: i64,
+}
+
+/// Somebody began to watch: bytes of a video were delivered to a viewer who had not been watching it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlayState {
+    /// This sitting.
+    pub id: PlayId,
+    /// What was watched.
+    pub video_id: VideoId,
+    /// Who watched, if they were signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// The order that admitted them, if it took one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// When the first bytes were delivered.
+    pub began_at: Instant,
 }

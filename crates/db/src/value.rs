@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use contracts::{CancelReason, OrderStatus, PaymentStatus, Role};
+use contracts::{CancelReason, OrderStatus, PaymentStatus, Role, Visibility};
 use kernel::{Error, Id, Instant, Money, Result, Trace};
 
 /// A value in the dialect the engines share.
@@ -194,7 +194,7 @@ macro_rules! text_columns {
         }
     )+};
 }
-text_columns!(OrderStatus, CancelReason, PaymentStatus, Role);
+text_columns!(OrderStatus, CancelReason, PaymentStatus, Role, Visibility);
 
 /// One row of an answer; columns are read by their place in the `SELECT`.
 pub struct Row<'r>(pub(crate) &'r dyn Cells);

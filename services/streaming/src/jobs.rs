@@ -1,0 +1,184 @@
+//! Work in the background, all of it found in rows.
+
+use std::time::Duration;
+
+use ::events::{Job, every};
+use kernel::{Kind, ObjectId, Result};
+
+use crate::seats::{NOTED_EVERY, PAUSE};
+use crate::store::uploads::{self, Upload};
+use crate::store::{self, sittings};
+use crate::{Streaming, meters};
+
+/// How often it is looked for uploads whose time is up, or that were left half-finished.
+const UPLOADS: Duration = Duration::from_secs(30);
+/// And for objects that nobody needs, and what else grows.
+const SWEEP: Duration = Duration::from_secs(3600);
+const BATCH: i64 = 100;
+/// Where more than this, and more than half of all, seems to be garbage, something else is wrong.
+const SUSPICIOUS: usize = 20;
+
+pub(crate) fn all(streaming: &Streaming) -> Vec<Job> {
+    let leaving = streaming.clone();
+    vec![
+        Job::new("streaming: let objects go", move |stop| async move {
+            let step = || async { leaving.let_objects_go().await };
+            every("streaming: let objects go", UPLOADS, &leaving.0.leaving, stop, step).await;
+        }),
+        {
+            let this = streaming.clone();
+            Job::periodic("streaming: end uploads", UPLOADS, move || {
+                let this = this.clone();
+                async move { this.end_uploads().await }
+            })
+        },
+        {
+            let this = streaming.clone();
+            Job::periodic("streaming: note who watches", NOTED_EVERY, move || {
+                let this = this.clone();
+                async move { this.note_seats().await }
+            })
+        },
+        {
+            let this = streaming.clone();
+            Job::periodic("streaming: sweep", SWEEP, move || {
+                let this = this.clone();
+                async move {
+                    this.collect(false).await?;
+                    this.finish_departures().await?;
+                    let before = this.0.web.clock().now() - PAUSE * 48;
+                    while sittings::prune(&this.0.db, before).await? == 1000 {}
+                    Ok(())
+                }
+            })
+        },
+    ]
+}
+
+/// What was found in storage that no video needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unneeded {
+    /// The objects.
+    pub objects: Vec<ObjectId>,
+    /// Whether they stay though it was no dry run: they are most of all objects.
+    pub suspicious: bool,
+}
+
+impl Streaming {
+    /// Has storage let objects go that are to leave.
+    pub(crate) async fn let_objects_go(&self) -> Result<()> {
+        loop {
+            let objects = store::removals(&self.0.db, BATCH).await?;
+            let mut stays = None;
+            for object in &objects {
+                match self.0.objects.remove(*object).await {
+                    Ok(()) => store::removed(&self.0.db, *object).await?,
+                    // It is tried again, and the others are not to wait for it.
+                    Err(error) => {
+                        tracing::warn!(object = %object, error = ?error, "an object could not be let go");
+                        store::stays(&self.0.db, *object).await?;
+                        stays = Some(error);
+                    }
+                }
+            }
+            if let Some(error) = stays {
+                return Err(error);
+            }
+            if objects.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Finishes uploads that somebody began to finish and then was gone, and gives up those whose time is up.
+    pub(crate) async fn end_uploads(&self) -> Result<()> {
+        let now = self.0.web.clock().now();
+        for upload in uploads::left(&self.0.db, now, BATCH).await? {
+            let id = upload.id;
+            if let Err(error) = self.finish(upload, None, None).await {
+                tracing::warn!(upload = %id, error = ?error, "an upload that was left could not be finished");
+            }
+        }
+        for upload in uploads::expired(&self.0.db, now, BATCH).await? {
+            let id = upload.id;
+            let is_whole = match self.is_whole(&upload).await {
+                Ok(is_whole) => is_whole,
+                // What nobody knows is not given up.
+                Err(error) => {
+                    tracing::warn!(upload = %id, error = ?error, "it is not known how far an upload has come");
+                    continue;
+                }
+            };
+            if is_whole {
+                // It comes again in a minute; the others are not to wait for it.
+                if let Err(error) = self.finish(upload, None, None).await {
+                    tracing::warn!(upload = %id, error = ?error, "an upload that is whole could not be finished");
+                }
+            } else {
+                meters::given_up();
+                self.give_up(&upload).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all of an upload is here, and may be a video.
+    async fn is_whole(&self, upload: &Upload) -> Result<bool> {
+        if upload.kind != "resumable" || upload.refused.is_some() {
+            return Ok(false);
+        }
+        match self.0.objects.uploaded(upload.object_id).await {
+            Ok(end) => Ok(end >= upload.length.unsigned_abs()),
+            Err(error) if error.kind == Kind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) async fn finish_departures(&self) -> Result<()> {
+        for user in store::departed(&self.0.db, BATCH).await? {
+            self.0.db.write(|tx| async move { self.let_go_of(&tx, user, BATCH).await.map(drop) }).await?;
+        }
+        self.0.leaving.notify_one();
+        Ok(())
+    }
+
+    /// Lets objects go of which nothing here speaks; a `dry` run only finds them. They are listed before it is looked who
+    /// speaks of them, and whoever uploads speaks first, so none is taken for garbage that is only young.
+    ///
+    /// # Errors
+    /// As the database and storage say.
+    pub async fn collect(&self, dry: bool) -> Result<Unneeded> {
+        let (mut found, mut all, mut after) = (Vec::new(), 0, None);
+        loop {
+            let objects = self.0.objects.list(after).await?;
+            let Some(last) = objects.last().copied() else { break };
+            all += objects.len();
+            for object in objects {
+                if !store::is_known(&self.0.db, object).await? {
+                    found.push(object);
+                }
+            }
+            after = Some(last);
+        }
+        let is_most = found.len() > SUSPICIOUS && found.len() * 2 > all;
+        // Without any video, this is rather a database that is new.
+        let is_suspicious = is_most || (!found.is_empty() && !store::any(&self.0.db).await?);
+        let suspicious = is_suspicious && !dry;
+        if suspicious {
+            let (orphans, objects) = (found.len(), all);
+            tracing::error!(
+                orphans,
+                objects,
+                "most objects belong to no video: is this their database? They stay"
+            );
+        }
+        let stay = dry || suspicious;
+        if !stay {
+            for object in &found {
+                self.0.objects.remove(*object).await?;
+            }
+        }
+        meters::orphans(if stay { found.len() } else { 0 });
+        Ok(Unneeded { objects: found, suspicious })
+    }
+}

@@ -1,10 +1,12 @@
 //! What counters hears: what other services count. A unit that was sold counts when its order is complete, and once
-//! more, as refunded, when the money goes back; each once, however often an order's versions say so.
+//! more, as refunded, when the money goes back; each once, however often an order's versions say so. A play has one
+//! version, which the inbox lets through once.
 //!
 //! | Counter | Counts |
 //! |---|---|
 //! | `marquee:sold`, `marquee:sold:<ticket>` | units of orders that were completed |
 //! | `marquee:refunded`, `marquee:refunded:<ticket>` | those of them whose order was cancelled afterwards |
+//! | `marquee:plays`, `marquee:plays:<video>` | sittings in which somebody watched |
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ use db::Tx;
 use events::Handler;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use kernel::{Error, Result, TicketId};
+use kernel::{Error, Id, Result};
 
 use crate::model::RESERVED;
 use crate::noted::Noted;
@@ -21,7 +23,7 @@ use crate::{Counters, store};
 
 impl Handler for Counters {
     fn subjects(&self) -> &'static [&'static str] {
-        &["order:updated", "order:cancelled"]
+        &["order:updated", "order:cancelled", "play:created"]
     }
 
     fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
@@ -30,6 +32,11 @@ impl Handler for Counters {
             let mut sums = Sums::default();
             sold(tx, &orders, &mut sums).await?;
             refunded(tx, &orders, &mut sums).await?;
+            for event in events {
+                if let Event::PlayCreated(play) = event {
+                    sums.note("plays", play.video_id, 1);
+                }
+            }
             sums.add(tx, &self.0.noted).await
         }
         .boxed()
@@ -67,9 +74,10 @@ async fn refunded(tx: &Tx, orders: &[&OrderState], sums: &mut Sums) -> Result<()
 struct Sums(BTreeMap<String, i64>);
 
 impl Sums {
-    fn note(&mut self, what: &str, ticket: TicketId, quantity: i64) {
-        for key in [format!("{RESERVED}{what}"), format!("{RESERVED}{what}:{ticket}")] {
-            *self.0.entry(key).or_default() += quantity;
+    /// `of` is the ticket or the video.
+    fn note<K>(&mut self, what: &str, of: Id<K>, number: i64) {
+        for key in [format!("{RESERVED}{what}"), format!("{RESERVED}{what}:{of}")] {
+            *self.0.entry(key).or_default() += number;
         }
     }
 

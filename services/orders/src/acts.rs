@@ -51,10 +51,12 @@ impl Orders {
 
     async fn refuse_if_used(&self, tx: &db::Tx, order: &Order) -> Result<()> {
         let redeemed = store::admissions_in(tx, order.id).await?.iter().any(|a| a.redeemed_at.is_some());
-        let started = store::starts_at(tx, order.ticket.id).await?.is_some_and(|at| at <= tx.clock().now());
-        match (redeemed, started) {
-            (true, _) => Err(Error::conflict("This order has been used already")),
-            (_, true) => Err(Error::conflict("This order's event has already begun")),
+        let showing = store::showing_in(tx, order.id).await?;
+        let begun = showing.starts_at.is_some_and(|at| at <= tx.clock().now());
+        match (redeemed, showing.watched_at.is_some(), begun) {
+            (true, ..) => Err(Error::conflict("This order has been used already")),
+            (_, true, _) => Err(Error::conflict("This order has been watched already")),
+            (.., true) => Err(Error::conflict("This order's event has already begun")),
             _ => Ok(()),
         }
     }

@@ -94,7 +94,8 @@ async fn show(
     params(PathId<OrderId>), security(("session" = [])),
     responses(
         (status = 204, description = "It is let go, or was"),
-        (status = 409, description = "This order has been used already | This order's event has already begun"),
+        (status = 409, description = "This order has been used already | This order has been watched already | \
+            This order's event has already begun"),
     ),
 )]
 async fn cancel(

@@ -1,14 +1,14 @@
 //! What orders hears: tickets, to copy them; expirations and payments, to move orders on; that users are deleted, to
 //! let go what they hold.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use contracts::Event;
 use db::Tx;
 use events::Handler;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use kernel::{Error, OrderId, PaymentId, Result};
+use kernel::{Error, Instant, OrderId, PaymentId, Result};
 
 use contracts::{PaymentState, PaymentStatus, TicketState};
 
@@ -23,6 +23,7 @@ impl Handler for Orders {
             "expiration:complete",
             "payment:created",
             "payment:updated",
+            "play:created",
             "user:deleted",
         ]
     }
@@ -31,11 +32,19 @@ impl Handler for Orders {
     fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
             let mut rounds: Vec<HashMap<OrderId, Cause>> = Vec::new();
+            let mut plays: BTreeMap<OrderId, Instant> = BTreeMap::new();
             let mut departed = BTreeSet::new();
             for event in events {
                 let (order, cause) = match event {
                     Event::TicketCreated(ticket) | Event::TicketUpdated(ticket) => {
                         self.copy(tx, ticket).await?;
+                        continue;
+                    }
+                    Event::PlayCreated(play) => {
+                        if let Some(order) = play.order_id {
+                            let first = plays.entry(order).or_insert(play.began_at);
+                            *first = play.began_at.min(*first);
+                        }
                         continue;
                     }
                     Event::UserDeleted(user) => {
@@ -60,6 +69,7 @@ impl Handler for Orders {
             for round in rounds {
                 self.happen(tx, round).await?;
             }
+            store::watch(tx, &plays).await?;
             self.depart(tx, departed).await
         }
         .boxed()

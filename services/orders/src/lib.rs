@@ -33,6 +33,7 @@ pub use reserve::{Guard, Reserve};
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") },
     Migration { name: "0002_sales", sql: include_str!("../migrations/0002_sales.sql") },
+    Migration { name: "0003_watched", sql: include_str!("../migrations/0003_watched.sql") },
 ];
 
 /// What an installation may choose.

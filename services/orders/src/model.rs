@@ -13,8 +13,10 @@
 use contracts::{CancelReason, Event, OrderState, OrderStatus, OrderTicket};
 use kernel::{Instant, Money, OrderId, PaymentId, UserId};
 
+mod film;
 mod sales;
 
+pub use film::{Film, Showing, Window};
 pub use sales::{Figures, Period, Sale, Slot, TicketFigures, calendar};
 
 /// An order at one version.

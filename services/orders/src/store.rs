@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use contracts::{CancelReason, Event, OrderStatus, OrderTicket, StockState, TicketState};
+use contracts::{CancelReason, Event, OrderStatus, OrderTicket};
 use db::{Db, Many, Param, Tx, from_row};
 use futures_util::future::{try_join, try_join_all};
 use kernel::{Error, Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
@@ -11,10 +11,14 @@ use crate::meters::Tally;
 use crate::model::{Admission, Capacity, Cause, Order, Step};
 use crate::reserve::Guard;
 
+mod copy;
 mod seller;
+mod showing;
 mod unpaid;
 
+pub use copy::copy_ticket;
 pub use seller::{date, figures, sales, sold};
+pub use showing::{showing, showing_in, watch};
 pub use unpaid::unpaid;
 
 const TAKE: &str = "UPDATE stock SET taken = taken + $2
@@ -29,16 +33,6 @@ const RETAKE: &str =
 const RELEASE: &str = "UPDATE stock SET taken = taken - $2 WHERE ticket_id = $1";
 const ON_SALE: &str = "SELECT withdrawn, closes_at, capacity - taken FROM stock WHERE ticket_id = $1";
 const STARTS_AT: &str = "SELECT starts_at FROM stock WHERE ticket_id = $1";
-const COPY: &str = "INSERT INTO stock
-        (ticket_id, version, seller_id, title, price, withdrawn, starts_at, closes_at, capacity, taken, clamps)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)
-    ON CONFLICT (ticket_id) DO UPDATE SET version = excluded.version, title = excluded.title,
-        price = excluded.price, withdrawn = excluded.withdrawn, starts_at = excluded.starts_at,
-        closes_at = excluded.closes_at,
-        capacity = CASE WHEN excluded.capacity < stock.taken THEN stock.taken ELSE excluded.capacity END
-    WHERE stock.version < excluded.version
-    RETURNING capacity, clamps";
-const CLAMPED: &str = "UPDATE stock SET clamps = clamps + 1 WHERE ticket_id = $1";
 static INSERT: Many = Many::new(
     "INSERT INTO orders (id, version, user_id, status, quantity, amount, expires_at, expired,
         ticket_id, ticket_title, ticket_price, ticket_version, seller_id, history) VALUES",
@@ -355,23 +349,6 @@ pub async fn redeem(tx: &Tx, code: &str, at: Instant) -> Result<bool> {
     Ok(tx.execute(REDEEM, &[&code, &at]).await? == 1)
 }
 
-/// When the ticket begins, as orders has heard last.
-pub async fn starts_at(tx: &Tx, ticket: TicketId) -> Result<Option<Instant>> {
-    Ok(tx.optional::<(Option<Instant>,)>(STARTS_AT, &[&ticket]).await?.and_then(|(at,)| at))
-}
-
-/// Copies a ticket. Answers what to publish if less capacity was asked for than is taken.
-pub async fn copy_ticket(tx: &Tx, ticket: &TicketState) -> Result<Option<StockState>> {
-    let TicketState { id, version, user_id, title, price, withdrawn, starts_at, closes_at, capacity, .. } =
-        ticket;
-    let kept: Option<(i64, i64)> = tx
-        .optional(COPY, &[id, version, user_id, title, price, withdrawn, starts_at, closes_at, capacity])
-        .await?;
-    let Some((kept, clamps)) = kept.filter(|(kept, _)| kept != capacity) else { return Ok(None) };
-    tx.execute(CLAMPED, &[id]).await?;
-    Ok(Some(StockState { ticket_id: *id, version: clamps, ticket_version: *version, capacity: kept }))
-}
-
 /// SQL that `verify` needs.
 pub mod check {
     /// Tickets whose orders do not add up to what is taken, or that are oversold (I1).
@@ -387,7 +364,9 @@ pub mod check {
             completed_at, (SELECT COUNT(*) FROM admissions a WHERE a.order_id = orders.id)
         FROM orders WHERE id > $1 ORDER BY id LIMIT $2";
     /// Copies of tickets.
-    pub const COPIES: &str = "SELECT ticket_id, version, seller_id, title, price, withdrawn, capacity, taken
+    pub const COPIES: &str =
+        "SELECT ticket_id, version, seller_id, title, price, withdrawn, starts_at, video_id,
+            opens_at, closes_at, capacity, taken
         FROM stock WHERE ticket_id > $1 ORDER BY ticket_id LIMIT $2";
     /// One order's standing.
     pub const PAYMENT: &str = "SELECT status, payment_id FROM orders WHERE id = $1";

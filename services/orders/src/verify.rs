@@ -2,7 +2,7 @@
 
 use contracts::{CancelReason, OrderStatus};
 use db::{Db, from_row};
-use kernel::{Instant, Money, OrderId, PaymentId, Result, TicketId, UserId};
+use kernel::{Instant, Money, OrderId, PaymentId, Result, TicketId, UserId, VideoId};
 
 use crate::model::may_follow;
 use crate::store::check;
@@ -62,12 +62,33 @@ pub struct TicketCopy {
     pub price: Money,
     /// Whether it is withdrawn.
     pub withdrawn: bool,
+    /// When it begins.
+    pub starts_at: Option<Instant>,
+    /// The video that it admits to.
+    pub video_id: Option<VideoId>,
+    /// From when that may be watched.
+    pub opens_at: Option<Instant>,
+    /// Until when it may.
+    pub closes_at: Option<Instant>,
     /// What capacity it has.
     pub capacity: i64,
     /// How much of it orders hold.
     pub taken: i64,
 }
-from_row!(TicketCopy { id, version, seller_id, title, price, withdrawn, capacity, taken });
+from_row!(TicketCopy {
+    id,
+    version,
+    seller_id,
+    title,
+    price,
+    withdrawn,
+    starts_at,
+    video_id,
+    opens_at,
+    closes_at,
+    capacity,
+    taken
+});
 
 /// I1: how many tickets were looked at, and a sentence for each whose capacity does not add up.
 ///

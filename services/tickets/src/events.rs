@@ -1,4 +1,5 @@
-//! What tickets hears: orders, to show what is left; that users are deleted, to withdraw what they sell.
+//! What tickets hears: orders, to show what is left; videos, to know what they can admit to; that users are
+//! deleted, to withdraw what they sell.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +8,23 @@ use db::Tx;
 use events::Handler;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use kernel::{OrderId, Result, TicketId};
+use kernel::{OrderId, Result, TicketId, VideoId};
 
+use crate::model::Video;
 use crate::{Tickets, store};
 
 impl Handler for Tickets {
     fn subjects(&self) -> &'static [&'static str] {
-        &["order:created", "order:updated", "order:cancelled", "stock:updated", "user:deleted"]
+        &[
+            "order:created",
+            "order:updated",
+            "order:cancelled",
+            "stock:updated",
+            "video:created",
+            "video:updated",
+            "video:deleted",
+            "user:deleted",
+        ]
     }
 
     /// What the orders of one ticket take together is counted at once, ticket after ticket in the order of
@@ -21,6 +32,7 @@ impl Handler for Tickets {
     fn handle<'a>(&'a self, tx: &'a Tx, events: &'a [&'a Event]) -> BoxFuture<'a, Result<()>> {
         async move {
             let mut orders: BTreeMap<OrderId, Vec<&OrderState>> = BTreeMap::new();
+            let mut videos: BTreeMap<VideoId, Video> = BTreeMap::new();
             let (mut stocks, mut seen, mut departed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
             for event in events {
                 if let Some(order) = event.order() {
@@ -31,6 +43,8 @@ impl Handler for Tickets {
                     stocks.push(stock);
                     seen.insert(stock.ticket_id);
                 }
+                // Those of one video are in their order: the last one is the newest.
+                videos.extend(Video::of(event).map(|video| (video.id, video)));
                 if let Event::UserDeleted(user) = event {
                     departed.insert(user.id);
                 }
@@ -43,6 +57,7 @@ impl Handler for Tickets {
             for ticket in seen {
                 self.announce(tx, ticket);
             }
+            self.copy(tx, videos).await?;
             self.depart(tx, departed).await
         }
         .boxed()

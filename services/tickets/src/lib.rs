@@ -17,6 +17,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 pub mod verify;
+mod videos;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,13 +30,14 @@ use web::{Documentation, Loader, Routes, Searches, Web};
 
 use crate::crowd::Crowd;
 
-pub use model::{Draft, Ticket};
+pub use model::{Draft, Ticket, Video};
 
 /// This service's tables.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_init", sql: include_str!("../migrations/0001_init.sql") },
     Migration { name: "0002_search", sql: include_str!("../migrations/0002_search.sql") },
     Migration { name: "0003_sellers", sql: include_str!("../migrations/0003_sellers.sql") },
+    Migration { name: "0004_videos", sql: include_str!("../migrations/0004_videos.sql") },
 ];
 
 /// What the pages say of an order. Orders decides it; these are its settings again.
@@ -69,14 +71,16 @@ struct Inner {
     searches: Searches,
     /// Rung when a seller was deleted.
     leaving: Arc<Notify>,
+    /// Rung when the copy of a video has changed.
+    videos: Arc<Notify>,
 }
 
 impl Tickets {
     /// The service on its database, which is open and migrated. To be called inside a runtime.
     pub fn new(db: Db, web: Web, settings: Settings) -> Self {
         let looks = looks(db.clone());
-        let (searches, leaving) = (Searches::default(), Arc::default());
-        Self(Arc::new(Inner { db, web, settings, looks, crowd: Crowd::new(), searches, leaving }))
+        let (searches, leaving, videos) = (Searches::default(), Arc::default(), Arc::default());
+        Self(Arc::new(Inner { db, web, settings, looks, crowd: Crowd::new(), searches, leaving, videos }))
     }
 
     /// Its JSON calls and pages.

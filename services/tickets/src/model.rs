@@ -4,6 +4,10 @@ use contracts::TicketState;
 use kernel::{Error, Instant, Money, OrderId, Result, TicketId, UserId, VideoId};
 use web::Fields;
 
+mod video;
+
+pub use video::Video;
+
 /// The highest capacity (contract, Conventions).
 pub const MAX_CAPACITY: i64 = 1_000_000;
 
@@ -114,13 +118,15 @@ impl Draft {
         Ok(Self { title: title.ok_or_else(required)?, price: price.ok_or_else(required)?, changes })
     }
 
-    /// Clears the times that are absent: in the form of an edit, which shows them all, a blank one was emptied.
+    /// Clears the times and the video that are absent: in the form of an edit, which shows them all, a blank one was
+    /// emptied.
     #[must_use]
-    pub fn with_all_times(mut self) -> Self {
-        let Changes { starts_at, opens_at, closes_at, .. } = &mut self.changes;
+    pub fn with_all_shown(mut self) -> Self {
+        let Changes { starts_at, video_id, opens_at, closes_at, .. } = &mut self.changes;
         for time in [starts_at, opens_at, closes_at] {
             *time = Some(time.flatten());
         }
+        *video_id = Some(video_id.flatten());
         self
     }
 

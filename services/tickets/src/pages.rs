@@ -1,5 +1,6 @@
 //! The pages of tickets: what is on sale, one ticket, and the forms of its seller.
 
+mod film;
 mod list;
 mod rows;
 mod view;
@@ -15,8 +16,8 @@ use web::{
     Answer, Form, FormView, MaybeSession, Page, PageSession, PathId, Problem, Routes, Session, see_other,
 };
 
-use crate::Tickets;
-use crate::model::{Draft, Ticket};
+use crate::model::{Draft, Ticket, Video};
+use crate::{Tickets, store};
 use view::{SellPage, Shown, TicketPage};
 
 pub(crate) fn routes() -> Routes<Tickets> {
@@ -33,8 +34,9 @@ pub(crate) fn routes() -> Routes<Tickets> {
         .route("/tickets/{id}/withdraw", post(withdraw))
 }
 
-async fn sell(State(tickets): State<Tickets>, PageSession(session): PageSession) -> Response {
-    web::html(&tickets.sell_page(&session, FormView::default().with("capacity", "1")))
+async fn sell(State(tickets): State<Tickets>, PageSession(session): PageSession) -> web::Result<Response> {
+    let offered = tickets.offered(session.user, None).await?;
+    Ok(web::html(&tickets.sell_page(&session, FormView::default().with("capacity", "1"), offered)))
 }
 
 async fn offer(
@@ -49,7 +51,10 @@ async fn offer(
     };
     match listed {
         Ok(ticket) => Ok(see_other(&path(ticket.id))),
-        Err(error) => again(typed, error, |values| tickets.sell_page(&session, values)),
+        Err(error) => {
+            let offered = tickets.offered(session.user, None).await?;
+            again(typed, error, |values| tickets.sell_page(&session, values, offered))
+        }
     }
 }
 
@@ -62,7 +67,12 @@ async fn show(
     let page = tickets.page(session.as_ref(), &ticket.title, &path(id));
     let own = session.is_some_and(|session| session.user == ticket.user_id);
     let most = tickets.0.settings.max_per_order;
-    let ticket = Shown::new(&page, &ticket, own, most, tickets.0.web.clock().now());
+    let video = match ticket.video_id {
+        Some(id) => store::videos::read(&tickets.0.db, id).await?,
+        None => None,
+    };
+    let now = tickets.0.web.clock().now();
+    let ticket = Shown::new(&page, (&ticket, video.as_ref()), own, most, now);
     Ok(web::html(&TicketPage { page, ticket, hold: tickets.hold(), values: FormView::default() }))
 }
 
@@ -97,7 +107,9 @@ async fn change(
         // Nothing of it can be saved any more.
         return Ok(see_other(&path(id)));
     }
-    Ok(web::html(&tickets.edit_page(&session, id, view::filled(&ticket))))
+    let offered = tickets.offered(session.user, ticket.video_id).await?;
+    let values = view::filled(&ticket, &offered);
+    Ok(web::html(&tickets.edit_page(&session, id, values, offered)))
 }
 
 async fn edit(
@@ -107,15 +119,18 @@ async fn edit(
     Form(fields): Form,
 ) -> web::Result<Response> {
     // Nobody else is shown the form again.
-    tickets.own(&session, id).await?;
+    let ticket = tickets.own(&session, id).await?;
     let typed = fields.typed();
     let edited = match Draft::read(fields) {
-        Ok(draft) => tickets.edit(&session, id, draft.with_all_times()).await,
+        Ok(draft) => tickets.edit(&session, id, draft.with_all_shown()).await,
         Err(error) => Err(error),
     };
     match edited {
         Ok(_) => Ok(see_other(&path(id))),
-        Err(error) => again(typed, error, |values| tickets.edit_page(&session, id, values)),
+        Err(error) => {
+            let offered = tickets.offered(session.user, ticket.video_id).await?;
+            again(typed, error, |values| tickets.edit_page(&session, id, values, offered))
+        }
     }
 }
 
@@ -138,13 +153,13 @@ impl Tickets {
         view::lasting(self.0.settings.hold)
     }
 
-    fn sell_page(&self, session: &Session, values: FormView) -> SellPage {
-        SellPage::new(self.page(Some(session), "Sell a ticket", "/tickets/new"), None, values)
+    fn sell_page(&self, session: &Session, values: FormView, offered: Vec<Video>) -> SellPage {
+        SellPage::new(self.page(Some(session), "Sell a ticket", "/tickets/new"), None, values, offered)
     }
 
-    fn edit_page(&self, session: &Session, id: TicketId, values: FormView) -> SellPage {
+    fn edit_page(&self, session: &Session, id: TicketId, values: FormView, offered: Vec<Video>) -> SellPage {
         let page = self.page(Some(session), "Edit ticket", &format!("{}/edit", path(id)));
-        SellPage::new(page, Some(id), values)
+        SellPage::new(page, Some(id), values, offered)
     }
 
     /// A ticket of one's own: 404 if there is none, 401 if it is another's.

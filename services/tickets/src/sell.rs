@@ -13,8 +13,11 @@ impl Tickets {
     /// the same transaction.
     ///
     /// # Errors
-    /// 401 for a seller who is deleted.
+    /// 401 for a seller who is deleted; 400 for a video that is not theirs.
     pub async fn list(&self, seller: UserId, draft: Draft, key: Option<IdempotencyKey>) -> Result<Ticket> {
+        if let Some(Some(video)) = draft.changes.video_id {
+            self.may_admit_to(video, seller).await?;
+        }
         let ticket = &draft.create(TicketId::new(self.0.web.clock()), seller);
         let key = &key;
         self.0
@@ -41,8 +44,16 @@ impl Tickets {
     /// Edits one's own ticket.
     ///
     /// # Errors
-    /// 404; 401 for another's; those of [`Ticket::edited`].
+    /// 404; 401 for another's; 400 for a video that is not theirs, unless the ticket has it already; those of
+    /// [`Ticket::edited`].
     pub async fn edit(&self, session: &Session, id: TicketId, draft: Draft) -> Result<Ticket> {
+        if let Some(Some(video)) = draft.changes.video_id {
+            let ticket = self.read(id).await?;
+            session.require_owner(ticket.user_id)?;
+            if ticket.video_id != Some(video) {
+                self.may_admit_to(video, session.user).await?;
+            }
+        }
         let draft = &draft;
         self.0
             .db

@@ -2,6 +2,7 @@
 
 pub mod search;
 pub mod sellers;
+pub mod videos;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -6,11 +6,11 @@ use ::events::Handler as _;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
-use contracts::{Event, OrderState, OrderStatus, OrderTicket, Role};
+use contracts::{Event, OrderState, OrderStatus, OrderTicket, Role, VideoState, Visibility};
 use db::{Db, Location};
 use engines::Home;
 use http_body_util::BodyExt as _;
-use kernel::{Clock, Instant, OrderId, SessionId, TicketId, UserId};
+use kernel::{Clock, Instant, OrderId, SessionId, TicketId, UserId, VideoId};
 use serde_json::Value;
 use tower::ServiceExt as _;
 use web::{Config, Session, Web};
@@ -21,11 +21,14 @@ use crate::{MIGRATIONS, Settings, Tickets};
 pub(crate) struct House {
     _home: Home,
     pub clock: Clock,
+    pub web: Web,
     pub db: Db,
     pub tickets: Tickets,
     pub app: Router,
     /// The cookie of a seller.
     pub seller: String,
+    /// Who that is.
+    pub seller_id: UserId,
     /// The cookie of somebody else.
     pub buyer: String,
 }
@@ -64,14 +67,15 @@ impl House {
         db.migrate(MIGRATIONS).await.unwrap();
         let tickets = Tickets::new(db.clone(), web.clone(), Settings::default());
         let app = web::stack(tickets.routes(), &web);
-        let cookie = || {
-            let (id, user) = (SessionId::new(&clock), UserId::new(&clock));
+        let cookie = |user: UserId| {
+            let id = SessionId::new(&clock);
             let expires_at = clock.now() + Duration::from_secs(3600);
             let session = Session { id, user, role: Role::User, expires_at };
             format!("session={}", web.sessions().issue(&session).unwrap())
         };
-        let (seller, buyer) = (cookie(), cookie());
-        Self { _home: home, clock, db, tickets, app, seller, buyer }
+        let seller_id = UserId::new(&clock);
+        let (seller, buyer) = (cookie(seller_id), cookie(UserId::new(&clock)));
+        Self { _home: home, clock, web, db, tickets, app, seller, seller_id, buyer }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
@@ -104,13 +108,39 @@ impl House {
 
     /// Hears of an order for a ticket.
     pub async fn hears(&self, order: &OrderState) {
-        let event = &match (order.version, order.status) {
+        let event = match (order.version, order.status) {
             (0, _) => Event::OrderCreated(order.clone()),
             (_, OrderStatus::Cancelled) => Event::OrderCancelled(order.clone()),
             _ => Event::OrderUpdated(order.clone()),
         };
-        let tickets = &self.tickets;
-        self.db.write(|tx| async move { tickets.handle(&tx, &[event]).await }).await.unwrap();
+        self.hears_all(&self.tickets, &[event]).await;
+    }
+
+    /// One process of perhaps several hears these in one batch.
+    pub async fn hears_all(&self, tickets: &Tickets, events: &[Event]) {
+        let events: &Vec<&Event> = &events.iter().collect();
+        self.db.write(|tx| async move { tickets.handle(&tx, events).await }).await.unwrap();
+    }
+
+    /// A video of the seller, of an hour and a half, for holders of tickets.
+    pub fn video(&self, title: &str) -> VideoState {
+        VideoState {
+            id: VideoId::new(&self.clock),
+            version: 0,
+            owner_id: self.seller_id,
+            title: title.to_owned(),
+            path: "film.mp4".to_owned(),
+            visibility: Visibility::Ticket,
+            duration: Some(5_400_000),
+            has_poster: true,
+            change: 1,
+        }
+    }
+
+    /// Hears that a video was published; answers its id.
+    pub async fn published(&self, video: &VideoState) -> String {
+        self.hears_all(&self.tickets, &[Event::VideoCreated(video.clone())]).await;
+        video.id.to_string()
     }
 
     /// Hears that somebody holds some units; answers the order.

@@ -1,7 +1,7 @@
 //! A key as people see it. It may be any text: markup, a line end, nothing but spaces, or what turns the letters
 //! after it around.
 
-use kernel::TicketId;
+use kernel::{TicketId, VideoId};
 
 use crate::model::RESERVED;
 
@@ -51,22 +51,49 @@ fn is_joiner(c: char) -> bool {
 pub(super) struct System {
     /// In words.
     pub(super) what: &'static str,
-    /// Of which ticket, if it is of one.
-    pub(super) ticket: Option<TicketId>,
+    /// Of what, if it is of one thing.
+    pub(super) of: Option<Of>,
+}
+
+/// What a counter of the system is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Ticket(TicketId),
+    Video(VideoId),
+}
+
+impl System {
+    /// The address of what it is of, and the words of a link to it.
+    pub(super) fn link(&self) -> Option<(String, &'static str)> {
+        self.of.map(|of| match of {
+            Of::Ticket(id) => (format!("/tickets/{id}"), "see the ticket"),
+            Of::Video(id) => (format!("/videos/{id}"), "see the video"),
+        })
+    }
 }
 
 /// What a key counts that is the system's own.
 pub(super) fn system(key: &str) -> Option<System> {
     let name = key.strip_prefix(RESERVED)?;
-    let (what, of) = name.split_once(':').map_or((name, None), |(what, of)| (what, of.parse().ok()));
-    let what = match (what, of) {
-        ("sold", None) if name == "sold" => "Tickets sold, all together",
-        ("sold", Some(_)) => "Sold of one ticket",
-        ("refunded", None) if name == "refunded" => "Tickets given back, all together",
-        ("refunded", Some(_)) => "Given back of one ticket",
-        _ => return Some(System { what: "Counted by the house itself", ticket: None }),
+    let all = |what| System { what, of: None };
+    let own = all("Counted by the house itself");
+    let Some((name, id)) = name.split_once(':') else {
+        return Some(match name {
+            "sold" => all("Tickets sold, all together"),
+            "refunded" => all("Tickets given back, all together"),
+            "plays" => all("Times that videos were watched, all together"),
+            _ => own,
+        });
     };
-    Some(System { what, ticket: of })
+    let ticket = |what| id.parse().ok().map(|id| System { what, of: Some(Of::Ticket(id)) });
+    let video = |what| id.parse().ok().map(|id| System { what, of: Some(Of::Video(id)) });
+    let one = match name {
+        "sold" => ticket("Sold of one ticket"),
+        "refunded" => ticket("Given back of one ticket"),
+        "plays" => video("Times that one video was watched"),
+        _ => None,
+    };
+    Some(one.unwrap_or(own))
 }
 
 #[cfg(test)]
@@ -98,13 +125,18 @@ mod tests {
 
     #[test]
     fn the_systems_keys_say_what_they_count() {
-        let id = TicketId::new(&Clock::system());
-        let system = |key: &str| system(key).map(|System { what, ticket }| (what, ticket));
+        let clock = Clock::system();
+        let (ticket, video) = (TicketId::new(&clock), VideoId::new(&clock));
+        let system = |key: &str| system(key).map(|System { what, of }| (what, of));
         assert_eq!(system("visits"), None);
         assert_eq!(system("marquee"), None);
         assert_eq!(system("marquee:sold"), Some(("Tickets sold, all together", None)));
-        assert_eq!(system(&format!("marquee:refunded:{id}")), Some(("Given back of one ticket", Some(id))));
-        for key in ["marquee:", "marquee:plays:7", "marquee:sold:7", "marquee:sold:"] {
+        assert_eq!(system("marquee:plays"), Some(("Times that videos were watched, all together", None)));
+        let of_one = Some(("Given back of one ticket", Some(Of::Ticket(ticket))));
+        assert_eq!(system(&format!("marquee:refunded:{ticket}")), of_one);
+        let of_one = Some(("Times that one video was watched", Some(Of::Video(video))));
+        assert_eq!(system(&format!("marquee:plays:{video}")), of_one);
+        for key in ["marquee:", "marquee:plays:7", "marquee:plays:", "marquee:sold:7", "marquee:sold:"] {
             assert_eq!(system(key), Some(("Counted by the house itself", None)), "{key}");
         }
     }

@@ -139,6 +139,13 @@ fn a_counter_of_the_house_says_what_it_counts_and_has_no_form() {
         text.contains(&format!("Sold of one ticket: <a href=\"/tickets/{id}\">see the ticket</a>")),
         "{text}"
     );
+    let (key, link) = (format!("marquee:plays:{id}"), format!("<a href=\"/videos/{id}\">see the video</a>"));
+    for text in [
+        one(&key, 3, &[], FormView::default()),
+        list(&Search::default(), &[&key], Rest::Nothing, FormView::default()),
+    ] {
+        assert!(text.contains(&format!("Times that one video was watched: {link}")), "{text}");
+    }
     let text = list(&Search::default(), &["marquee:sold"], Rest::Nothing, FormView::default());
     assert!(
         text.contains("Tickets sold, all together") && text.contains("-9,223,372,036,854,775,808"),

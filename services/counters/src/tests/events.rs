@@ -1,9 +1,9 @@
-//! What counters hears of orders, and what `marquee verify` asks of it afterwards.
+//! What counters hears of orders and plays, and what `marquee verify` asks of it afterwards.
 
 use ::events::Bus;
-use contracts::{CancelReason, Event, OrderState, OrderStatus, OrderTicket};
+use contracts::{CancelReason, Event, OrderState, OrderStatus, OrderTicket, PlayState};
 use db::Recorded;
-use kernel::{EventId, Money, OrderId, TicketId};
+use kernel::{EventId, Money, OrderId, PlayId, TicketId, VideoId};
 
 use super::*;
 use crate::verify;
@@ -31,19 +31,14 @@ impl House {
         }
     }
 
-    fn recorded(&self, order: &OrderState) -> Recorded {
-        let event = match order.status {
-            OrderStatus::Created => Event::OrderCreated(order.clone()),
-            OrderStatus::Cancelled => Event::OrderCancelled(order.clone()),
-            _ => Event::OrderUpdated(order.clone()),
-        };
+    fn recorded(&self, event: &Event) -> Recorded {
         Recorded {
             seq: 0,
             id: EventId::new(&self.clock),
             subject: event.subject().to_owned(),
             aggregate: event.aggregate(),
             version: event.version(),
-            payload: serde_json::to_string(&event).unwrap(),
+            payload: serde_json::to_string(event).unwrap(),
             occurred_at: self.clock.now(),
             trace: kernel::Trace::NONE,
         }
@@ -55,8 +50,24 @@ impl House {
     }
 
     async fn heard_by(&self, counters: &Counters, orders: &[OrderState]) {
-        let batch = orders.iter().map(|order| self.recorded(order)).collect();
+        let events: Vec<Event> = orders.iter().map(announced).collect();
+        self.events_heard_by(counters, &events).await;
+    }
+
+    async fn events_heard_by(&self, counters: &Counters, events: &[Event]) {
+        let batch = events.iter().map(|event| self.recorded(event)).collect();
         Bus::local(vec![counters.subscription()]).publish(batch).await.unwrap();
+    }
+
+    /// Somebody watches.
+    fn play(&self, video_id: VideoId) -> Event {
+        let (id, began_at) = (PlayId::new(&self.clock), self.clock.now());
+        Event::PlayCreated(PlayState { id, video_id, user_id: None, order_id: None, began_at })
+    }
+
+    /// How often somebody watched, in all and one video.
+    async fn plays(&self, video: VideoId) -> [Option<i64>; 2] {
+        [self.read("marquee:plays").await, self.read(&format!("marquee:plays:{video}")).await]
     }
 
     /// What was sold and refunded, in all and of one ticket.
@@ -72,6 +83,14 @@ impl House {
 
     async fn faults(&self) -> Vec<String> {
         verify::sums(&self.db).await.unwrap().1
+    }
+}
+
+fn announced(order: &OrderState) -> Event {
+    match order.status {
+        OrderStatus::Created => Event::OrderCreated(order.clone()),
+        OrderStatus::Cancelled => Event::OrderCancelled(order.clone()),
+        _ => Event::OrderUpdated(order.clone()),
     }
 }
 
@@ -189,6 +208,35 @@ async fn two_processes_that_hear_it_at_once_count_it_once() {
         assert_eq!(sold, Some(of_it.clone().sum()));
         assert_eq!(refunded, Some(of_it.filter(|n| n % 2 == 1).sum()));
     }
+    assert_eq!(house.faults().await, [""; 0]);
+}
+
+/// As over a bus between processes: each play comes to both, to one of them in another order, and once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_play_counts_once_however_often_it_is_heard() {
+    let house = House::new().await;
+    let other = house.another();
+    let videos: Vec<VideoId> = (0..2).map(|_| VideoId::new(&house.clock)).collect();
+    assert_eq!(house.plays(videos[0]).await, [None; 2]);
+    // Two in three are of the first one.
+    let plays: Vec<Event> = (0..30).map(|n| house.play(videos[usize::from(n % 3 == 2)])).collect();
+    let turned: Vec<Event> = plays.iter().rev().cloned().collect();
+    let hear = async |counters: &Counters, plays: &[Event], size| {
+        for batch in plays.chunks(size) {
+            house.events_heard_by(counters, batch).await;
+        }
+    };
+    tokio::join!(hear(&house.counters, &plays, 7), hear(&other, &turned, 4));
+    assert_eq!(house.plays(videos[0]).await, [Some(30), Some(20)]);
+    hear(&other, &plays, 30).await;
+    assert_eq!(house.plays(videos[1]).await, [Some(30), Some(10)]);
+
+    // A batch may be of both, and what is sold is counted apart.
+    let order = bought(&house.order(TicketId::new(&house.clock), 2))[2].clone();
+    let both = [announced(&order), house.play(videos[1])];
+    hear(&house.counters, &both, 2).await;
+    assert_eq!(house.plays(videos[1]).await, [Some(31), Some(11)]);
+    assert_eq!(house.sales(order.ticket.id).await, [Some(2), None, Some(2), None]);
     assert_eq!(house.faults().await, [""; 0]);
 }
 

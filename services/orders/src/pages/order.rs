@@ -1,19 +1,17 @@
 //! One order, from its hold to its admissions.
 
 use askama::Template;
-use axum::extract::{FromRequestParts, OriginalUri, State};
-use axum::http::header;
-use axum::http::request::Parts;
+use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use contracts::{CancelReason, OrderStatus};
 use fast_qr::convert::{Builder as _, Shape, svg::SvgBuilder};
 use fast_qr::qr::QRBuilder;
 use kernel::{Instant, Kind, OrderId, TicketId};
 use serde::Serialize;
-use web::{Form, FormView, Moment, Page, PageSession, PathId, Problem, Session, Web, see_other};
+use web::{Form, FormView, Moment, Origin, Page, PageSession, PathId, Problem, Session, Web, see_other};
 
 use super::{Badge, is_long};
-use crate::model::{Admission, Order};
+use crate::model::{Admission, Film, Order, Showing, Window};
 use crate::{Orders, store};
 
 /// The cards of the built-in test gateway that the payment form offers.
@@ -125,7 +123,7 @@ pub(super) const TROUBLES: &[Trouble] = &[
         word: "used",
         class: "alert--error",
         title: "This order cannot be cancelled.",
-        text: "One of its admissions was used already, or the event has begun.",
+        text: "One of its admissions was used already, the film was watched, or the event has begun.",
         stages: &[Stage::Complete],
     },
 ];
@@ -168,9 +166,31 @@ pub(super) struct OrderPage {
     /// Whether a payment was begun for an order that is over.
     pub money: bool,
     pub refundable: bool,
+    /// What a complete order admits to.
+    pub film: Option<FilmView>,
+    pub watched_at: Option<Moment>,
     pub admissions: Vec<Unit>,
     pub cards: &'static [Card],
     pub values: FormView,
+}
+
+/// A film that may be watched, or will be, or could be.
+pub(super) struct FilmView {
+    id: String,
+    window: Window,
+    opens_at: Option<Moment>,
+    closes_at: Option<Moment>,
+}
+
+impl FilmView {
+    fn new(film: Film, now: Instant) -> Self {
+        Self {
+            id: film.id.to_string(),
+            window: film.window(now),
+            opens_at: film.opens_at.map(Moment::from),
+            closes_at: film.closes_at.map(Moment::from),
+        }
+    }
 }
 
 /// One admission.
@@ -186,7 +206,7 @@ impl OrderPage {
         web: &Web,
         session: &Session,
         (order, admissions): (&Order, &[Admission]),
-        starts_at: Option<Instant>,
+        showing: Showing,
         (arrival, origin): (&Arrival, &str),
     ) -> Self {
         let page =
@@ -200,6 +220,8 @@ impl OrderPage {
             redeemed_at: a.redeemed_at.map(Moment::from),
         };
         let complete = stage == Stage::Complete;
+        let Showing { starts_at, film, watched_at } = showing;
+        let begun = starts_at.is_some_and(|at| at <= now);
         Self {
             id: order.id.to_string(),
             status: order.status.as_str(),
@@ -217,7 +239,9 @@ impl OrderPage {
             now: now.into(),
             reason: order.reason.map_or("", CancelReason::as_str),
             money: order.payment_id.is_some(),
-            refundable: complete && !used && starts_at.is_none_or(|at| at > now),
+            refundable: complete && !used && watched_at.is_none() && !begun,
+            film: film.filter(|_| complete).map(|film| FilmView::new(film, now)),
+            watched_at: watched_at.filter(|_| complete).map(Moment::from),
             admissions: admissions.iter().filter(|_| complete).map(unit).collect(),
             cards: CARDS,
             values: FormView::default(),
@@ -234,37 +258,18 @@ fn qr(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Where people reach us: as configured, or else as this request did.
-pub(super) struct Origin(pub String);
-
-impl FromRequestParts<Orders> for Origin {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, orders: &Orders) -> Result<Self, Self::Rejection> {
-        let web = &orders.0.web;
-        if let Some(url) = web.public_url() {
-            return Ok(Self(url.to_owned()));
-        }
-        // Cookies bear this prefix where the site is reached by TLS.
-        let tls = web.sessions().clear_cookie().as_bytes().starts_with(b"__Host-");
-        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| parts.uri.authority().map(|a| a.as_str())).unwrap_or("localhost");
-        Ok(Self(format!("http{}://{host}", if tls { "s" } else { "" })))
-    }
-}
-
 pub(super) async fn show(
     State(orders): State<Orders>,
     PageSession(session): PageSession,
     PathId(id): PathId<OrderId>,
-    origin: Origin,
+    Origin(origin): Origin,
     OriginalUri(uri): OriginalUri,
 ) -> web::Result<Response> {
     let (order, admissions) = orders.read(&session, id).await?;
-    let starts_at = store::begins(&orders.0.db, order.ticket.id).await?;
+    let showing = store::showing(&orders.0.db, id).await?;
     let arrival = Arrival::read(uri.query().unwrap_or_default());
     let shown = (&order, admissions.as_slice());
-    Ok(web::html(&OrderPage::new(&orders.0.web, &session, shown, starts_at, (&arrival, &origin.0))))
+    Ok(web::html(&OrderPage::new(&orders.0.web, &session, shown, showing, (&arrival, &origin))))
 }
 
 /// A wish that could not be had.

@@ -2,7 +2,7 @@
 
 use askama::Template as _;
 use contracts::{OrderTicket, Role};
-use kernel::{Clock, Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId};
+use kernel::{Clock, Instant, Money, OrderId, PaymentId, SessionId, TicketId, UserId, VideoId};
 use web::{Config, FormView, Page, Session, Web};
 
 use super::admission::{AdmissionPage, JUST_NOW};
@@ -12,7 +12,7 @@ use super::order::{Arrival, OrderPage, RefusedPage, Stage, TROUBLES};
 use super::sales::picture::Picture;
 use super::sales::{Overview, SalesPage};
 use super::*;
-use crate::model::{Admission, Figures, Order, Period, Sale, Shown, TicketFigures};
+use crate::model::{Admission, Figures, Film, Order, Period, Sale, Showing, Shown, TicketFigures};
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
@@ -59,10 +59,9 @@ fn rendered(web: &Web, session: &Session, order: &Order, query: &str) -> String 
         Admission { code: "c0de".into(), redeemed_at: None },
         Admission { code: "c0de2".into(), redeemed_at: Some(web.clock().now()) },
     ];
-    let (arrival, starts_at) = (Arrival::read(query), Some(web.clock().now()));
-    let origin = "https://shop.example";
-    let page = OrderPage::new(web, session, (order, &admissions), starts_at, (&arrival, origin));
-    page.render().unwrap()
+    let showing = Showing { starts_at: Some(web.clock().now()), ..Showing::default() };
+    let (arrival, origin) = (Arrival::read(query), "https://shop.example");
+    OrderPage::new(web, session, (order, &admissions), showing, (&arrival, origin)).render().unwrap()
 }
 
 #[test]
@@ -85,6 +84,41 @@ fn an_order_in_every_state() {
         assert!(text.contains(&format!("data-state=\"{status}\"")), "{text}");
         assert_eq!(text.contains("<svg"), status == OrderStatus::Complete);
         assert_harmless(&text);
+    }
+}
+
+#[test]
+fn a_film_is_offered_while_it_may_be_watched() {
+    let (web, session) = house();
+    let (now, id) = (web.clock().now(), VideoId::new(web.clock()));
+    let (before, after) = (now - JUST_NOW, now + JUST_NOW);
+    let page = |status, opens_at, closes_at, watched_at| {
+        let order = order(&web, &session, status);
+        let showing = Showing { starts_at: None, film: Some(Film { id, opens_at, closes_at }), watched_at };
+        let text = OrderPage::new(&web, &session, (&order, &[]), showing, (&Arrival::default(), ""));
+        let text = text.render().unwrap();
+        assert_harmless(&text);
+        text
+    };
+    let complete = |opens_at, closes_at| page(OrderStatus::Complete, opens_at, closes_at, None);
+    let link = format!("href=\"/videos/{id}\">Watch now</a>");
+    let open = complete(Some(before), Some(after));
+    assert!(open.contains(&link) && open.contains("here until <time"), "{open}");
+    assert!(!open.contains(" from <time") && open.contains("Cancel and refund"), "{open}");
+    let always = complete(None, None);
+    assert!(always.contains(&link) && always.contains("You can watch it here.</p>"), "{always}");
+    let early = complete(Some(after), None);
+    assert!(early.contains("here from <time") && early.contains("See the film"), "{early}");
+    assert!(!early.contains("Watch now") && !early.contains(" until <time"), "{early}");
+    let over = complete(None, Some(now));
+    assert!(over.contains("It could be watched until <time") && !over.contains("/videos/"), "{over}");
+
+    let watched = page(OrderStatus::Complete, None, None, Some(before));
+    assert!(watched.contains("Watched on <time") && watched.contains(&link), "{watched}");
+    assert!(!watched.contains("Cancel and refund"), "{watched}");
+    for status in [OrderStatus::Created, OrderStatus::AwaitingPayment, OrderStatus::Cancelled] {
+        let text = page(status, None, None, Some(before));
+        assert!(!text.contains("/videos/") && !text.contains("Watched on"), "{text}");
     }
 }
 

@@ -3,6 +3,7 @@
 mod api;
 mod events;
 mod pages;
+mod plays;
 mod sales;
 mod traces;
 
@@ -111,17 +112,26 @@ impl House {
     }
 
     async fn heard_by(&self, orders: &Orders, event: Event) {
-        let recorded = Recorded {
+        Bus::local(vec![orders.subscription()]).publish(vec![self.recorded(&event)]).await.unwrap();
+    }
+
+    /// Brings these in one batch.
+    async fn hear_all(&self, events: &[Event]) {
+        let batch = events.iter().map(|event| self.recorded(event)).collect();
+        Bus::local(vec![self.orders.subscription()]).publish(batch).await.unwrap();
+    }
+
+    fn recorded(&self, event: &Event) -> Recorded {
+        Recorded {
             seq: 0,
             id: EventId::new(&self.clock),
             subject: event.subject().to_owned(),
             aggregate: event.aggregate(),
             version: event.version(),
-            payload: serde_json::to_string(&event).unwrap(),
+            payload: serde_json::to_string(event).unwrap(),
             occurred_at: self.clock.now(),
             trace: kernel::Trace::NONE,
-        };
-        Bus::local(vec![orders.subscription()]).publish(vec![recorded]).await.unwrap();
+        }
     }
 
     async fn hold_ends(&self, order_id: OrderId) {

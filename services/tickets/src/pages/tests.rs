@@ -1,3 +1,4 @@
+mod films;
 mod lists;
 
 use askama::Template as _;
@@ -56,8 +57,12 @@ fn ticket(title: &str) -> Ticket {
 }
 
 fn shown(ticket: &Ticket, signed_in: bool, own: bool) -> String {
+    shown_with(ticket, None, signed_in, own)
+}
+
+fn shown_with(ticket: &Ticket, video: Option<&Video>, signed_in: bool, own: bool) -> String {
     let page = page(signed_in);
-    let ticket = Shown::new(&page, ticket, own, 10, NOW);
+    let ticket = Shown::new(&page, (ticket, video), own, 10, NOW);
     let hold = view::lasting(std::time::Duration::from_secs(90));
     TicketPage { page, ticket, hold, values: FormView::default() }.render().unwrap()
 }
@@ -78,14 +83,17 @@ fn every_page_escapes_what_people_wrote() {
         FieldError { message: HOSTILE.into(), field: None },
     ]);
     let failed = FormView::failed(typed.into(), &error);
+    let sell = |editing, values| {
+        SellPage::new(page(true), editing, values, vec![films::video(HOSTILE)]).render().unwrap()
+    };
     let many = vec![hostile.clone(); list::PER_PAGE + 1];
     for text in [
         lists::home(HOSTILE, "", many.clone(), 51),
         lists::home(HOSTILE, "", Vec::new(), 0),
         lists::mine(HOSTILE, many, 51),
-        SellPage::new(page(true), None, failed.clone()).render().unwrap(),
-        SellPage::new(page(true), Some(hostile.id), failed).render().unwrap(),
-        SellPage::new(page(true), Some(hostile.id), view::filled(&hostile)).render().unwrap(),
+        sell(None, failed.clone()),
+        sell(Some(hostile.id), failed),
+        sell(Some(hostile.id), view::filled(&hostile, &[])),
         shown(&hostile, false, false),
         shown(&hostile, true, false),
         shown(&hostile, true, true),
@@ -144,10 +152,10 @@ fn a_ticket_is_offered_to_whom_it_can_be() {
 
 #[test]
 fn the_price_is_typed_in_the_currency_of_the_house() {
-    let text = SellPage::new(page(true), None, FormView::default()).render().unwrap();
+    let text = SellPage::new(page(true), None, FormView::default(), Vec::new()).render().unwrap();
     assert!(text.contains("aria-hidden=\"true\">$</span>"), "{text}");
     let page = Page { currency: "eur".to_owned(), ..page(true) };
-    let text = SellPage::new(page, None, FormView::default()).render().unwrap();
+    let text = SellPage::new(page, None, FormView::default(), Vec::new()).render().unwrap();
     assert!(text.contains("aria-hidden=\"true\">EUR</span>"), "{text}");
 }
 

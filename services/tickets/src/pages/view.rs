@@ -7,7 +7,8 @@ use askama::Template;
 use kernel::{Instant, TicketId};
 use web::{FormView, Moment, Page, grouped};
 
-use crate::model::{Status, Ticket};
+use super::film::Film;
+use crate::model::{Status, Ticket, Video};
 
 /// A title with more characters than this is set smaller.
 const SHORT_TITLE: usize = 40;
@@ -21,12 +22,18 @@ pub struct SellPage {
     pub values: FormView,
     /// What stands before the price: a currency without a sign of its own by its code.
     pub prefix: String,
+    /// The videos that it may admit to.
+    pub offered: Vec<Video>,
 }
 
 impl SellPage {
-    pub fn new(page: Page, editing: Option<TicketId>, values: FormView) -> Self {
+    pub fn new(page: Page, editing: Option<TicketId>, values: FormView, offered: Vec<Video>) -> Self {
         let prefix = if page.currency == "usd" { "$".to_owned() } else { page.currency.to_uppercase() };
-        Self { page, editing, values, prefix }
+        Self { page, editing, values, prefix, offered }
+    }
+
+    fn is_chosen(&self, video: &Video) -> bool {
+        self.values.value("videoId").trim().parse() == Ok(video.id)
     }
 }
 
@@ -69,11 +76,19 @@ pub struct Shown {
     pub capacity: i64,
     /// How many may be held at once.
     pub quantities: RangeInclusive<i64>,
+    /// What it admits to, if that is a video.
+    pub film: Option<Film>,
 }
 
 impl Shown {
-    /// `most` is how many units one order may hold.
-    pub fn new(page: &Page, ticket: &Ticket, own: bool, most: i64, now: Instant) -> Self {
+    /// `most` is how many units one order may hold; `video` is what is known of the one that the ticket admits to.
+    pub fn new(
+        page: &Page,
+        (ticket, video): (&Ticket, Option<&Video>),
+        own: bool,
+        most: i64,
+        now: Instant,
+    ) -> Self {
         let status = ticket.status(now);
         Self {
             id: ticket.id,
@@ -89,6 +104,7 @@ impl Shown {
             available: ticket.available(),
             capacity: ticket.capacity,
             quantities: 1..=ticket.available().min(most),
+            film: ticket.video_id.map(|id| Film::new(id, video, ticket, own)),
         }
     }
 
@@ -105,19 +121,24 @@ impl Shown {
     }
 }
 
-/// The form of an edit as it is first shown.
-pub fn filled(ticket: &Ticket) -> FormView {
+/// The form of an edit as it is first shown. Where nothing is `offered` that it could admit to, nobody is asked when it
+/// opens either, and what is known of that goes back as exactly as it came.
+pub fn filled(ticket: &Ticket, offered: &[Video]) -> FormView {
     // To the minute, as such a field holds it: 2026-11-24T19:30.
     let moment = |at: Option<Instant>| {
         at.map(|at| at.to_string().chars().take(16).collect::<String>()).unwrap_or_default()
+    };
+    let opens = match ticket.opens_at {
+        Some(at) if offered.is_empty() => at.to_string(),
+        at => moment(at),
     };
     FormView::default()
         .with("title", &ticket.title)
         .with("price", ticket.price.to_string())
         .with("capacity", ticket.capacity.to_string())
         .with("startsAt", moment(ticket.starts_at))
-        // Nobody types this one, so it goes back as exactly as it came.
-        .with("opensAt", ticket.opens_at.map(|at| at.to_string()).unwrap_or_default())
+        .with("videoId", ticket.video_id.map(|id| id.to_string()).unwrap_or_default())
+        .with("opensAt", opens)
         .with("closesAt", moment(ticket.closes_at))
 }
 

@@ -3,11 +3,16 @@
 
 mod counters;
 mod driver;
+mod films;
 mod gallery;
 mod keyboard;
 mod mailed;
 mod pages;
 mod qr;
+mod screens;
+mod uploads;
+mod videos;
+mod wire;
 mod without_scripts;
 
 use fantoccini::Locator;

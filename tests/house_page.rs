@@ -9,7 +9,8 @@ use testkit::{Answer, App, Client, Installation, Process, Topology, eventually};
 
 use crate::BINARY;
 
-const SERVICES: [&str; 6] = ["accounts", "tickets", "orders", "expiration", "payments", "counters"];
+const SERVICES: [&str; 8] =
+    ["accounts", "tickets", "orders", "expiration", "payments", "counters", "storage", "streaming"];
 
 async fn page(who: &Client, path: &str) -> Answer {
     let request = who.request(reqwest::Method::GET, path).header("accept", "text/html");

@@ -22,6 +22,8 @@ mod routes;
 mod statements;
 mod tls;
 mod traces;
+mod uploads_killed;
+mod videos;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_marquee");

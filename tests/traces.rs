@@ -67,17 +67,18 @@ fn count(spans: &[Seen]) -> BTreeMap<String, usize> {
 }
 
 /// What a hold comes to.
-const HELD: [(&str, usize); 6] = [
+const HELD: [(&str, usize); 7] = [
     ("POST /api/orders", 1),
     ("reserve", 1),
     ("order:created publish", 1),
     ("order:created process by tickets", 1),
     ("order:created process by expiration", 1),
     ("order:created process by payments", 1),
+    ("order:created process by streaming", 1),
 ];
 
 /// What a payment comes to: the order awaits it, and then it is complete.
-const PAID: [(&str, usize); 11] = [
+const PAID: [(&str, usize); 12] = [
     ("POST /api/payments", 1),
     ("gateway charge", 1),
     ("payment:created publish", 1),
@@ -89,6 +90,7 @@ const PAID: [(&str, usize); 11] = [
     ("order:updated process by expiration", 2),
     ("order:updated process by payments", 2),
     ("order:updated process by counters", 2),
+    ("order:updated process by streaming", 2),
 ];
 
 /// Holds and pays, each in a trace of its own that is not that of a try which came too early.
@@ -206,8 +208,8 @@ async fn an_order_is_one_tree_in_a_process_per_service() {
     let (held, paid) = walk(&house, &collector).await;
     assert_eq!(
         (instances(&held).len(), instances(&paid).len()),
-        (4, 5),
-        "all but accounts, and counters only once money is there"
+        (5, 6),
+        "all but accounts and storage, and counters only once money is there"
     );
 }
 

@@ -232,7 +232,7 @@ HOUSE = dashboard(
         stat("Databases away", "Databases that did not answer a process that asked.", "short", f"sum(1 - {only('database_up')})", steps=NONE_IS_GOOD),
         stat("Alerts", "Alerts that fire now; Prometheus says which and what to do.", "short", 'count(ALERTS{alertname=~"Marquee.+",alertstate="firing"}) or vector(0)', steps=NONE_IS_GOOD),
         stat("Requests", "Requests answered in a second.", "reqps", rate(REQUESTS), decimals=1),
-        stat("Failures", "The share of requests that failed by our fault (5xx).", "percentunit", ratio(rate(REQUESTS, 'status=~"5.."'), rate(REQUESTS)), steps=thresholds(GREEN, (0.001, YELLOW), (0.01, RED)), decimals=2),
+        stat("Failures", "The share of requests that failed by our fault (5xx, but for uploads that have no room).", "percentunit", ratio(rate(REQUESTS, 'status=~"5..",status!="507"'), rate(REQUESTS)), steps=thresholds(GREEN, (0.001, YELLOW), (0.01, RED)), decimals=2),
         stat("p99", "99 % of answers begin within this time.", "s", quantile(0.99, SECONDS), steps=LATE),
         stat("Live pages", "Open pages that are sent live numbers.", "short", f"sum({only('live_streams')})"),
         stat("Dead letters", "Events that a service could not take.", "short", f"sum(max by (service) ({only('dead_letters')}))", steps=NONE_IS_GOOD),
@@ -302,6 +302,45 @@ SALE = dashboard(
     ("The door", [
         graph("Admissions", "Codes that are redeemed by the API: 200 lets in, 409 was used before, 410 was refunded.", "reqps", (rate(REQUESTS, DOOR, by="status"), "{{status}}"), width=12),
         graph("Holds", "Holds that will end if nothing becomes of them.", "short", (f"max({only('holds_active')})", "holds"), width=12),
+    ]),
+)
+
+WATCH = 'route="/video"'
+UPLOAD = 'route=~"/api/videos|/api/uploads.*",method=~"POST|PATCH"'
+
+STREAMING = dashboard(
+    "marquee-streaming",
+    "Marquee: streaming",
+    "Who watches, what is uploaded, and what is kept.",
+    ("Now", [
+        stat("Viewers", "Viewers to whom bytes were delivered in the last half minute.", "short", f"sum({only('video_viewers')})"),
+        stat("Plays in the last hour", "Sittings: viewers who began to watch.", "short", f"sum(increase({only('video_plays_total')}[1h]))", decimals=0),
+        stat("Delivered", "Bytes of videos in a second.", "Bps", rate("video_delivered_bytes_total"), decimals=1),
+        stat("Failures", "The share of requests for videos that failed by our fault (5xx).", "percentunit", ratio(rate(REQUESTS, f'{WATCH},status=~"5.."'), rate(REQUESTS, WATCH)), steps=thresholds(GREEN, (0.001, YELLOW), (0.01, RED)), decimals=2),
+        stat("Published in the last hour", "Uploads that became videos.", "short", f"sum(increase({only('video_uploads_total', 'outcome=%s' % json.dumps('published'))}[1h]))", decimals=0),
+        stat("Objects", "Videos, posters and captions that are kept, when it was last looked.", "short", f"max({only('storage_objects')})"),
+        stat("Kept", "Their bytes.", "bytes", f"max({only('storage_bytes')})"),
+        stat("Orphans", "What nobody needs, and is left. It is let go within the hour, unless it is most of all there is.", "short", f"max({only('storage_orphans')}) + max({only('video_orphans')})", steps=NONE_IS_GOOD),
+    ]),
+    ("Watching", [
+        graph("Viewers", "Viewers to whom bytes were delivered in the last half minute, by process.", "short", (f"sum by (instance) ({only('video_viewers')})", "{{instance}}"), stack=True),
+        graph("Plays", "Viewers who began to watch, in a second.", "ops", (rate("video_plays_total"), "plays")),
+        graph("Delivered", "Bytes of videos, by process.", "Bps", (rate("video_delivered_bytes_total", by="instance"), "{{instance}}"), stack=True),
+        graph("Requests by status", "206 is a part, 304 is known already, 401 has no ticket, 416 asks beyond the end. 5xx is our fault: see whether storage answers.", "reqps", (rate(REQUESTS, WATCH, by="status"), "{{status}}"), stack=True),
+        graph("Time until the answer begins", "Until the first bytes of a video can leave.", "s", (quantile(0.5, SECONDS, WATCH), "p50"), (quantile(0.99, SECONDS, WATCH), "p99"), steps=LATE),
+        graph("Ended deliveries", "Viewers who were no longer admitted while they watched: refunded, closed, or made private.", "ops", (rate("video_ended_total"), "ended")),
+        graph("Videos known already", "The share of requests for which this process need not ask its database what the video is.", "percentunit", (ratio(rate("cache_lookups_total", 'cache="videos",result="hit"', by="instance"), rate("cache_lookups_total", 'cache="videos"', by="instance")), "{{instance}}"), width=24, high=1),
+    ]),
+    ("Uploads", [
+        graph("What becomes of them", "Refused is what is no video; given up are those that nobody went on with.", "ops", (rate("video_uploads_total", by="outcome"), "{{outcome}}")),
+        graph("Answers to those who upload", "413 is too large, 415 no video, 507 is beyond the quota or a full disk.", "reqps", (rate(REQUESTS, UPLOAD, by="status"), "{{status}}"), stack=True),
+        graph("Written", "Bytes of uploads that storage has written, and of what it has published.", "Bps", (rate("storage_received_bytes_total"), "written"), (rate("storage_published_bytes_total"), "published")),
+    ]),
+    ("Objects", [
+        graph("Kept", "Bytes of all objects. Copies say the same of what they share.", "bytes", (f"max({only('storage_bytes')})", "bytes"), width=6),
+        graph("Objects", "Videos, posters and captions.", "short", (f"max({only('storage_objects')})", "objects"), width=6),
+        graph("Let go", "What had no row or was abandoned, in a second; and what was published.", "ops", (rate("storage_collected_total"), "let go"), (rate("storage_published_total"), "published"), width=6),
+        graph("Orphans", "What nobody needs, and is left. A day of that is worth an alert.", "short", (f"max by (instance) ({only('storage_orphans')})", "{{instance}}: without a row"), (f"max by (instance) ({only('video_orphans')})", "{{instance}}: without a video"), width=6, steps=NONE_IS_GOOD),
     ]),
 )
 
@@ -393,6 +432,6 @@ ENGINES = dashboard(
 if __name__ == "__main__":
     here = pathlib.Path(__file__).resolve().parent
     place = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here / "dashboards"
-    for made in (HOUSE, SALE, COUNTERS, ENGINES):
+    for made in (HOUSE, SALE, STREAMING, COUNTERS, ENGINES):
         text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
         (place / f"{made['uid'].removeprefix('marquee-')}.json").write_text(text, encoding="utf-8")

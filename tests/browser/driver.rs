@@ -150,7 +150,7 @@ impl Browser {
     }
 
     pub(super) async fn fill(&self, name: &str, text: &str) {
-        let field = self.find(&format!("main [name={name}]")).await;
+        let field = self.find(&format!("main [name={name}]:not([type=hidden])")).await;
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
     }
@@ -181,6 +181,15 @@ impl Browser {
     /// Is nobody from now on.
     pub(super) async fn forget(&self) {
         self.protocol("Network.clearBrowserCookies", json!({})).await;
+    }
+
+    /// Is whoever `client` is from now on, at `base`.
+    pub(super) async fn become_person(&self, client: &testkit::Client, base: &str) {
+        self.forget().await;
+        if let Some(token) = client.session() {
+            let cookie = json!({"name": "session", "value": token, "url": base, "httpOnly": true});
+            self.protocol("Network.setCookie", cookie).await;
+        }
     }
 
     pub(super) async fn sign_up(&self, base: &str, email: &str) {

@@ -79,11 +79,7 @@ impl<'a> Gallery<'a> {
     pub(super) async fn become_person(&mut self, person: &Client) {
         self.base = person.base().to_string();
         self.person = person.clone();
-        self.browser.forget().await;
-        if let Some(token) = person.session() {
-            let cookie = json!({"name": "session", "value": token, "url": self.base, "httpOnly": true});
-            self.browser.protocol("Network.setCookie", cookie).await;
-        }
+        self.browser.become_person(person, &self.base).await;
     }
 
     /// Opens a page that is well.

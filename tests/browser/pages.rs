@@ -14,6 +14,7 @@ use super::counters;
 use super::driver::{Browser, Scripts};
 use super::gallery::Gallery;
 use super::mailed;
+use super::screens;
 use crate::house_page::park_revocation;
 use crate::journey::{hold, left, order_is, pay};
 
@@ -280,6 +281,7 @@ async fn every_page_is_fit_for_everybody() {
     gallery.visit("ticket-own", &format!("/tickets/{many}")).await;
     operator(&mut gallery, &house).await;
     counters::visits(&mut gallery, &empty, &house.app, [&house.fresh, &house.operator]).await;
+    screens::visits(&mut gallery, &empty, &house.clock, [&house.seller, &house.buyer, &house.fresh]).await;
 
     gallery.follow_links().await;
     let templates = Service::ALL.into_iter().flat_map(|service| service.paths()).collect::<Vec<_>>();

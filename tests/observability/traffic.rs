@@ -1,4 +1,5 @@
-//! Those who come to a house that is scraped: they buy, are refused, give back, enter, count, and watch a live page.
+//! Those who come to a house that is scraped: they buy, are refused, give back, enter, count, upload and watch videos, and
+//! watch a live page.
 
 use reqwest::Method;
 use serde_json::json;
@@ -16,6 +17,7 @@ pub struct People {
 }
 
 const KEY: &str = "a-key-of-somebodys-own";
+const FILM: &[u8] = include_bytes!("../../crates/containers/samples/first.mp4");
 
 impl People {
     pub async fn come_to(house: &Installation) -> Self {
@@ -27,7 +29,7 @@ impl People {
 
     /// What must not be in a scrape.
     pub fn private(&self) -> Vec<String> {
-        let known = ["scraped.example", KEY, "no-such-page"].map(ToOwned::to_owned);
+        let known = ["scraped.example", KEY, "no-such-page", "nosferatu"].map(ToOwned::to_owned);
         self.ids.iter().cloned().chain(known).collect()
     }
 
@@ -36,7 +38,27 @@ impl People {
         for _ in 0..4 {
             self.sell().await;
             self.count().await;
+            self.watch().await;
         }
+    }
+
+    async fn watch(&mut self) {
+        let Self { seller, buyer, ids, .. } = self;
+        let send = async |bytes: &'static [u8]| {
+            let request = seller.request(Method::POST, "/api/videos").header("file-name", "nosferatu.mp4");
+            seller.try_send(request.body(bytes)).await.unwrap()
+        };
+        let id = send(FILM).await.expect(201).text_of("id");
+        send(b"no film at all").await.expect(415);
+        let request = seller.request(Method::PATCH, &format!("/api/videos/{id}"));
+        seller.try_send(request.json(&json!({"visibility": "public"}))).await.unwrap().expect(200);
+        let part = buyer.request(Method::GET, &format!("/video?id={id}")).header("range", "bytes=0-999");
+        eventually("the film is shown", async || {
+            let answer = part.try_clone()?.send().await.unwrap();
+            (answer.status() == 206).then_some(answer.bytes().await.unwrap().len() == 1000)
+        })
+        .await;
+        ids.push(id);
     }
 
     async fn sell(&mut self) {

@@ -9,6 +9,7 @@ use db::Migration;
 use kernel::{Error, Result};
 use orders::Orders;
 use payments::Payments;
+use streaming::Streaming;
 use tickets::Tickets;
 use web::Documentation;
 
@@ -27,12 +28,24 @@ pub enum Service {
     Payments,
     /// Durable increments.
     Counters,
+    /// Objects.
+    Storage,
+    /// Videos.
+    Streaming,
 }
 
 impl Service {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 6] =
-        [Self::Accounts, Self::Tickets, Self::Orders, Self::Expiration, Self::Payments, Self::Counters];
+    pub const ALL: [Self; 8] = [
+        Self::Accounts,
+        Self::Tickets,
+        Self::Orders,
+        Self::Expiration,
+        Self::Payments,
+        Self::Counters,
+        Self::Storage,
+        Self::Streaming,
+    ];
 
     /// Its name: of its database, on the command line, in metrics.
     pub fn name(self) -> &'static str {
@@ -43,7 +56,14 @@ impl Service {
             Self::Expiration => "expiration",
             Self::Payments => "payments",
             Self::Counters => "counters",
+            Self::Storage => "storage",
+            Self::Streaming => "streaming",
         }
+    }
+
+    /// Whether it hears events, and so may have some that it could not take.
+    pub(crate) fn hears(self) -> bool {
+        self != Self::Storage
     }
 
     /// The services that were named, in starting order, each once; all, if none was.
@@ -69,6 +89,8 @@ impl Service {
             Self::Expiration => expiration::MIGRATIONS,
             Self::Payments => payments::MIGRATIONS,
             Self::Counters => counters::MIGRATIONS,
+            Self::Storage => storage::MIGRATIONS,
+            Self::Streaming => streaming::MIGRATIONS,
         }
     }
 
@@ -78,9 +100,11 @@ impl Service {
             Self::Accounts => Accounts::paths(),
             Self::Tickets => Tickets::paths(),
             Self::Orders => Orders::paths(),
-            Self::Expiration => Vec::new(),
+            // Nothing that the public may call.
+            Self::Expiration | Self::Storage => Vec::new(),
             Self::Payments => Payments::paths(),
             Self::Counters => Counters::paths(),
+            Self::Streaming => Streaming::paths(),
         }
     }
 
@@ -90,9 +114,10 @@ impl Service {
             Self::Accounts => Accounts::documentation(),
             Self::Tickets => Tickets::documentation(),
             Self::Orders => Orders::documentation(),
-            Self::Expiration => Documentation::default(),
+            Self::Expiration | Self::Storage => Documentation::default(),
             Self::Payments => Payments::documentation(),
             Self::Counters => Counters::documentation(),
+            Self::Streaming => Streaming::documentation(),
         }
     }
 }

@@ -9,7 +9,7 @@ use kernel::Result;
 
 use crate::flags::{Flags, span};
 use crate::traces::Traces;
-use crate::{Service, backup, commands, serve, telemetry, tls, verify};
+use crate::{Service, commands, restore, serve, telemetry, tls, verify};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,6 +69,12 @@ enum Command {
     /// Events that a service could not take
     #[command(subcommand)]
     Events(EventsCommand),
+    /// Let go what lies among the objects and nobody needs, which is done every hour anyway; print one line each
+    Collect {
+        /// Only say what there is
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Write everything of this installation into one file, while it runs
     Backup {
         /// The file to write; it must not exist
@@ -174,8 +180,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Events(EventsCommand::List) => commands::list_events(settings).await,
         Command::Events(EventsCommand::Retry) => commands::retry_events(settings).await,
+        Command::Collect { dry_run } => commands::collect(settings, dry_run).await,
         Command::Backup { file } => commands::backup(settings, &file).await,
-        Command::Restore { file } => backup::restore(&settings, &file),
+        Command::Restore { file } => restore::restore(&settings, &file).await,
     }
 }
 

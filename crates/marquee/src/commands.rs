@@ -69,6 +69,10 @@ pub(crate) async fn retry_events(settings: Settings) -> Result<ExitCode> {
     carry_out(settings, Command::RetryEvents).await
 }
 
+pub(crate) async fn collect(settings: Settings, dry: bool) -> Result<ExitCode> {
+    carry_out(settings, Command::Collect { dry }).await
+}
+
 pub(crate) async fn backup(settings: Settings, file: &Path) -> Result<ExitCode> {
     if !settings.is_whole_embedded() {
         return Err(Error::invalid(

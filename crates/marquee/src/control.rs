@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::progress::telling;
-use crate::{House, Service, backup, data_dir};
+use crate::{House, Service, backup, collect, data_dir};
 
 /// A command and its answer fit into this many bytes.
 const LINE: u64 = 4 * 1024 * 1024;
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     ListEvents,
     RetryEvents,
     Backup { file: std::path::PathBuf },
+    Collect { dry: bool },
 }
 
 impl Command {
@@ -45,7 +46,7 @@ impl Command {
     pub(crate) fn service(&self) -> Option<Service> {
         match self {
             Self::CreateUser { .. } | Self::CreateToken { .. } => Some(Service::Accounts),
-            Self::ListEvents | Self::RetryEvents | Self::Backup { .. } => None,
+            Self::ListEvents | Self::RetryEvents | Self::Backup { .. } | Self::Collect { .. } => None,
         }
     }
 }
@@ -59,7 +60,7 @@ impl Command {
     /// How long it may take.
     fn patience(&self) -> Duration {
         match self {
-            Self::Backup { .. } | Self::RetryEvents => LONG,
+            Self::Backup { .. } | Self::RetryEvents | Self::Collect { .. } => LONG,
             _ => PATIENCE,
         }
     }
@@ -107,9 +108,11 @@ pub(crate) async fn act(house: &House, command: Command) -> Result<Vec<String>> 
             Ok(lines)
         }
         Command::Backup { file } => {
-            backup::write(house, &file).await?;
-            Ok(vec![file.display().to_string()])
+            let mut lines = vec![file.display().to_string()];
+            lines.extend(backup::write(house, &file).await?);
+            Ok(lines)
         }
+        Command::Collect { dry } => collect::collect(house, dry).await,
     }
 }
 

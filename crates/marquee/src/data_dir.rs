@@ -7,11 +7,22 @@ use std::path::{Path, PathBuf};
 use kernel::{Error, Result};
 
 /// The databases of an embedded installation, by service; `gateway` is the test gateway's own ledger.
-pub(crate) const DATABASES: [&str; 7] =
-    ["accounts", "tickets", "orders", "expiration", "payments", "counters", "gateway"];
-/// Those that a whole backup may lack: there is no ledger where the gateway is not the test gateway, and no counters
-/// in a backup made before there were any; they begin at 0 then.
-pub(crate) const MAY_LACK: [&str; 2] = ["counters", "gateway"];
+pub(crate) const DATABASES: [&str; 9] = [
+    "accounts",
+    "tickets",
+    "orders",
+    "expiration",
+    "payments",
+    "counters",
+    "storage",
+    "streaming",
+    "gateway",
+];
+/// Those that a whole backup may lack: there is no ledger where the gateway is not the test gateway, and neither
+/// counters nor videos in a backup made before there were any; they begin with nothing then.
+pub(crate) const MAY_LACK: [&str; 4] = ["counters", "storage", "streaming", "gateway"];
+/// Signs the sessions of an installation that made the key itself.
+pub(crate) const KEY: &str = "jwt.key";
 
 /// Holds the directory for one server; let go when dropped, or by the kernel when the process dies.
 pub(crate) struct Lock(#[allow(dead_code, reason = "held for its lock")] File);
@@ -27,6 +38,20 @@ pub(crate) fn socket(data: &Path) -> PathBuf {
 /// There while a restore puts files in place; a directory that still has it is half an installation.
 pub(crate) fn restoring(data: &Path) -> PathBuf {
     data.join("restoring")
+}
+
+/// Removes what backups and restores left that were killed. Whoever asks holds the directory.
+pub(crate) fn tidy(data: &Path) {
+    let Ok(entries) = fs::read_dir(data) else { return };
+    for entry in entries.flatten() {
+        let is_left = ["backup-", "restore-"].iter().any(|prefix| {
+            entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix))
+                && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        });
+        if is_left && let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(%error, "what a backup left that was killed stays");
+        }
+    }
 }
 
 /// Whether there is no installation in `data`.

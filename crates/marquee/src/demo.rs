@@ -1,4 +1,6 @@
-//! `--demo`: an empty installation gets a seller with shows and a buyer with tickets.
+//! `--demo`: an empty installation gets a seller with shows and films, and a buyer with tickets.
+
+mod films;
 
 use std::time::Duration;
 
@@ -65,6 +67,9 @@ pub(crate) async fn fill(house: &House) -> Result<()> {
         if let Some(buyer) = buyer.filter(|_| bought > 0) {
             buy(house, buyer, ticket.id, bought).await?;
         }
+    }
+    if house.streaming().is_ok() {
+        films::show(house, seller, buyer).await?;
     }
     tracing::info!(shows = SHOWS.len(), "the demo is set up");
     Ok(())

@@ -29,6 +29,8 @@ pub(crate) struct Flags {
     #[command(flatten)]
     sale: Sale,
     #[command(flatten)]
+    videos: Videos,
+    #[command(flatten)]
     counting: Counting,
     #[command(flatten)]
     listing: Listing,
@@ -113,6 +115,30 @@ struct Keeping {
         hide_short_help = true
     )]
     counters_database_url: Option<String>,
+    /// PostgreSQL for storage alone
+    #[arg(
+        long,
+        env = "STORAGE_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    storage_database_url: Option<String>,
+    /// PostgreSQL for streaming alone
+    #[arg(
+        long,
+        env = "STREAMING_DATABASE_URL",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    streaming_database_url: Option<String>,
+    /// Where videos are kept: s3://bucket/prefix, with AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and
+    /// AWS_SECRET_ACCESS_KEY in the environment, or file:///directory. Without it, objects/ of --data
+    #[arg(long, env = "OBJECTS_URL", global = true, value_name = "URL")]
+    objects_url: Option<String>,
     /// Connections to PostgreSQL that each service of this process keeps at most; the test gateway's ledger
     /// counts as one more. Together they must stay below the server's max_connections
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 4, global = true, value_name = "N",
@@ -188,6 +214,33 @@ struct Sale {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Videos")]
+struct Videos {
+    /// The longest video, e.g. 20GiB
+    #[arg(long, env = "VIDEO_LIMIT", default_value = "20GiB", global = true, value_name = "BYTES",
+          value_parser = streaming::bytes::read, hide_short_help = true)]
+    video_limit: u64,
+    /// What one user may keep
+    #[arg(long, env = "VIDEO_QUOTA", default_value = "100GiB", global = true, value_name = "BYTES",
+          value_parser = streaming::bytes::read, hide_short_help = true)]
+    video_quota: u64,
+    /// How long an upload is kept that nobody goes on with
+    #[arg(long, env = "UPLOAD_KEEP", default_value = "1d", global = true, value_name = "SPAN", value_parser = keep,
+          hide_short_help = true)]
+    upload_keep: Duration,
+    /// Where storage runs, if it does so in another process: http://storage:3333
+    #[arg(long, env = "VIDEO_STORAGE_URL", global = true, value_name = "URL", hide_short_help = true)]
+    video_storage_url: Option<String>,
+}
+
+impl Videos {
+    fn settings(&self) -> streaming::Settings {
+        let Self { video_limit, video_quota, upload_keep, .. } = self;
+        streaming::Settings { limit: *video_limit, quota: *video_quota, kept: *upload_keep }
+    }
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Counting")]
 struct Counting {
     /// Let anybody count, without a session: for trying the counters with curl
@@ -239,11 +292,26 @@ impl Flags {
     /// # Errors
     /// `Invalid` for a secret's file that cannot be read.
     pub(crate) fn settings(self) -> Result<Settings> {
-        let Self { keeping, serving, tls, mail, sale, counting, listing, bus, cache, limits, watching: _ } =
-            self;
+        let Self {
+            keeping,
+            serving,
+            tls,
+            mail,
+            sale,
+            videos,
+            counting,
+            listing,
+            bus,
+            cache,
+            limits,
+            watching: _,
+        } = self;
         Ok(Settings {
             services: Service::ALL.to_vec(),
             data: keeping.data.clone(),
+            objects: keeping.objects()?,
+            videos: videos.settings(),
+            video_storage_url: videos.video_storage_url.filter(|url| !url.is_empty()),
             databases: keeping.databases()?,
             nats: bus.settings()?,
             caching: cache.settings()?,
@@ -284,6 +352,18 @@ impl BusFlags {
 }
 
 impl Keeping {
+    /// Those of a bucket are named as everywhere.
+    fn objects(&self) -> Result<objects::Settings> {
+        let id = or_file(None, "AWS_ACCESS_KEY_ID")?;
+        let secret = or_file(None, "AWS_SECRET_ACCESS_KEY")?;
+        Ok(objects::Settings {
+            url: self.objects_url.clone().filter(|url| !url.is_empty()),
+            endpoint: or_file(None, "AWS_ENDPOINT_URL")?,
+            region: or_file(None, "AWS_REGION")?.unwrap_or_else(|| "us-east-1".into()),
+            credentials: id.zip(secret.map(objects::Hidden::new)),
+        })
+    }
+
     fn databases(self) -> Result<Databases> {
         let limits = Limits { connections: self.database_connections.into(), ..Limits::default() };
         let given = [
@@ -293,6 +373,8 @@ impl Keeping {
             (Service::Expiration, self.expiration_database_url),
             (Service::Payments, self.payments_database_url),
             (Service::Counters, self.counters_database_url),
+            (Service::Storage, self.storage_database_url),
+            (Service::Streaming, self.streaming_database_url),
         ];
         let mut own = BTreeMap::new();
         for (service, url) in given {
@@ -323,6 +405,12 @@ pub(crate) fn prefix(text: &str) -> std::result::Result<String, String> {
     let ok =
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if ok { Ok(text.into()) } else { Err("small letters, digits and underscores, e.g. marquee".into()) }
+}
+
+/// How long an upload may wait for its rest: storage takes it for abandoned after three days.
+fn keep(text: &str) -> std::result::Result<Duration, String> {
+    let kept = span(text)?;
+    if kept <= Duration::from_secs(2 * 86_400) { Ok(kept) } else { Err("two days at most, e.g. 36h".into()) }
 }
 
 /// Reads `45s`, `10m`, `12h` or `30d`.

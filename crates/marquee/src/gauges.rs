@@ -15,6 +15,7 @@ use futures_util::future::{join_all, try_join4};
 use kernel::{Error, Result};
 use metrics::{Unit, describe_gauge, gauge};
 use payments::Payments;
+use streaming::Streaming;
 use tickets::Tickets;
 use tokio::time::timeout;
 use web::Web;
@@ -52,6 +53,7 @@ pub(crate) struct Gauges {
     expiration: Option<Expiration>,
     payments: Option<Payments>,
     counters: Option<Counters>,
+    streaming: Option<Streaming>,
     web: Web,
     data: Arc<PathBuf>,
     look: Look<()>,
@@ -74,6 +76,7 @@ impl Gauges {
             expiration: house.expiration().cloned(),
             payments: house.payments().ok().cloned(),
             counters: house.counters().cloned(),
+            streaming: house.streaming().ok().cloned(),
             web: house.web.clone(),
             data: Arc::new(house.data().to_path_buf()),
             look: Look::default(),
@@ -98,6 +101,9 @@ impl Gauges {
         }
         if let Some(counters) = &self.counters {
             counters.gauge();
+        }
+        if let Some(streaming) = &self.streaming {
+            streaming.observe();
         }
         join_all(self.databases.iter().map(|db| self.database(db))).await;
     }

@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::Accounts;
@@ -13,8 +14,11 @@ use events::{Bus, Job, Nats, Subscription};
 use expiration::Expiration;
 use kernel::{Error, Instant, Kind, Result};
 use mail::Mail;
+use objects::{Objects, Remote, Signer, Store};
 use orders::Orders;
 use payments::Payments;
+use storage::Storage;
+use streaming::Streaming;
 use tickets::Tickets;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -46,10 +50,12 @@ pub struct House {
     expiration: Option<Expiration>,
     payments: Option<Payments>,
     counters: Option<Counters>,
+    storage: Option<Storage>,
+    streaming: Option<Streaming>,
     /// What caches are made of.
     memory: Memory,
     databases: Vec<Db>,
-    /// In the order of the databases.
+    /// In the order of the databases that have one.
     subscriptions: Vec<Subscription>,
     seen: Seen,
     data: PathBuf,
@@ -96,6 +102,8 @@ impl House {
             expiration: None,
             payments: None,
             counters: None,
+            storage: None,
+            streaming: None,
             memory: settings.caching.open()?,
             databases: Vec::new(),
             subscriptions: Vec::new(),
@@ -135,9 +143,28 @@ impl House {
                 self.payments = Some(Payments::new(own, web, gateway, payments::Settings::default()));
             }
             Service::Counters => self.counters = Some(Counters::new(own, settings.counters.clone())),
+            Service::Storage => {
+                let store = Store::open(&settings.objects, settings.objects_folder())?;
+                self.storage = Some(Storage::new(own, store, signer(settings)?));
+            }
+            Service::Streaming => {
+                let (key, objects) = (secrets::jwt_key(settings)?, self.objects(settings)?);
+                let streaming =
+                    Streaming::new(own, web, settings.videos.clone(), &self.memory, objects, &key);
+                self.streaming = Some(streaming);
+            }
         }
         self.databases.push(db);
         Ok(())
+    }
+
+    /// Storage, behind HTTP or in this process.
+    fn objects(&self, settings: &Settings) -> Result<Arc<dyn Objects>> {
+        if let Some(url) = &settings.video_storage_url {
+            return Ok(Arc::new(Remote::new(url, signer(settings)?)?));
+        }
+        let here = self.storage.clone().ok_or_else(|| elsewhere(Service::Storage))?;
+        Ok(Arc::new(here))
     }
 
     /// Users and sessions.
@@ -182,6 +209,19 @@ impl House {
         self.counters.as_ref()
     }
 
+    /// Objects, if they are in this process.
+    pub fn storage(&self) -> Option<&Storage> {
+        self.storage.as_ref()
+    }
+
+    /// Videos.
+    ///
+    /// # Errors
+    /// `Invalid` if they are in another process.
+    pub fn streaming(&self) -> Result<&Streaming> {
+        self.streaming.as_ref().ok_or_else(|| elsewhere(Service::Streaming))
+    }
+
     /// Where everything is kept that has no server.
     pub fn data(&self) -> &std::path::Path {
         &self.data
@@ -217,7 +257,7 @@ impl House {
         &self.seen
     }
 
-    /// Who hears events, in the order of the databases.
+    /// Who hears events, in the order of those databases that do.
     pub fn subscriptions(&self) -> &[Subscription] {
         &self.subscriptions
     }
@@ -231,6 +271,7 @@ impl House {
             self.expiration.as_ref().map(Expiration::subscription),
             self.payments.as_ref().map(Payments::subscription),
             self.counters.as_ref().map(Counters::subscription),
+            self.streaming.as_ref().map(Streaming::subscription),
         ];
         all.into_iter().flatten().collect()
     }
@@ -246,6 +287,8 @@ impl House {
             self.orders.as_ref().map(Orders::routes),
             self.payments.as_ref().map(Payments::routes),
             self.counters.as_ref().map(Counters::routes),
+            self.storage.as_ref().map(Storage::routes),
+            self.streaming.as_ref().map(Streaming::routes),
         ];
         let pages = pages::routes(Inspector::new(self)).merge(reference::routes(&self.web));
         let own = Router::new().merge(operations::routes(self)?).merge(pages).merge(web::assets());
@@ -261,7 +304,15 @@ impl House {
     pub async fn run(&self, site: &str, tasks: &TaskTracker, stop: &CancellationToken) -> Result<()> {
         let bus = match &self.bus {
             Some(nats) => {
-                neighbours::meet(nats, &self.web, self.accounts.as_ref(), tasks, stop).await?;
+                neighbours::meet(
+                    nats,
+                    &self.web,
+                    self.accounts.as_ref(),
+                    self.streaming.as_ref(),
+                    tasks,
+                    stop,
+                )
+                .await?;
                 Inspector::new(self).answer(nats).await?;
                 Bus::nats(nats.clone())
             }
@@ -270,9 +321,12 @@ impl House {
                 Bus::local(self.subscriptions.clone())
             }
         };
-        let subscriptions = self.subscriptions.iter().cloned();
-        let services = self.databases.iter().zip(subscriptions);
-        let services = services.map(|(db, hears)| events::Service::new(db.clone(), Some(hears))).collect();
+        let services = self.databases.iter().map(|db| {
+            // Storage hears nothing.
+            let hears = self.subscriptions.iter().find(|subscription| subscription.name() == db.name());
+            events::Service::new(db.clone(), hears.cloned())
+        });
+        let services = services.collect();
         events::run(&bus, services, &self.owner, tasks, stop);
         for db in &self.databases {
             tasks.spawn((prune(db.clone()).run)(stop.clone()));
@@ -286,6 +340,8 @@ impl House {
             self.expiration.as_ref().map(Expiration::jobs),
             self.payments.as_ref().map(Payments::jobs),
             self.counters.as_ref().map(|counters| counters.jobs(&self.web)),
+            self.storage.as_ref().map(Storage::jobs),
+            self.streaming.as_ref().map(Streaming::jobs),
         ];
         for job in jobs.into_iter().flatten().flatten() {
             tasks.spawn((job.run)(stop.clone()));
@@ -312,6 +368,11 @@ impl House {
         }
         Ok(())
     }
+}
+
+/// Signs requests to storage, and checks them.
+fn signer(settings: &Settings) -> Result<Signer> {
+    Ok(Signer::new(&secrets::jwt_key(settings)?, settings.clock.clone()))
 }
 
 fn elsewhere(service: Service) -> Error {

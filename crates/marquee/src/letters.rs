@@ -70,14 +70,14 @@ pub(crate) struct Delivered {
 impl Inspector {
     /// The parked events of the house.
     pub(crate) async fn letters(&self) -> Letters {
-        let parts = Service::ALL.map(|service| async move {
-            let own = self.subscriptions.iter().position(|own| own.name() == service.name());
-            let part = match own {
-                Some(own) => match timeout(ANSWER, self.own_letters(own)).await {
+        let parts = Service::ALL.into_iter().filter(|service| service.hears()).map(|service| async move {
+            let runs_here = self.subscriptions.iter().any(|own| own.name() == service.name());
+            let part = match runs_here {
+                true => match timeout(ANSWER, self.own_letters(service.name())).await {
                     Ok(part) => part,
                     Err(e) => Err(Error::unavailable("the database does not answer").because(e)),
                 },
-                None => self.ask(&letters_of(service.name()), ANSWER).await,
+                false => self.ask(&letters_of(service.name()), ANSWER).await,
             };
             (service, part)
         });
@@ -97,7 +97,7 @@ impl Inspector {
 
     /// Delivers all of them again, as `marquee events retry` does.
     pub(crate) async fn deliver_again(&self) -> Delivered {
-        let parts = Service::ALL.map(|service| async move {
+        let parts = Service::ALL.into_iter().filter(|service| service.hears()).map(|service| async move {
             let own = self.subscriptions.iter().find(|own| own.name() == service.name());
             let part = match own {
                 Some(own) => deliver(own, self.web.shutdown()).await,
@@ -124,11 +124,11 @@ impl Inspector {
 
     /// Answers other processes about the services that run here, one process for all that run a service.
     pub(crate) async fn answer_letters(&self, nats: &Nats) -> Result<()> {
-        for (place, subscription) in self.subscriptions.iter().enumerate() {
-            let this = self.clone();
+        for subscription in self.subscriptions.iter() {
+            let (this, name) = (self.clone(), subscription.name());
             let letters = move |_| {
                 let this = this.clone();
-                async move { json(&this.own_letters(place).await?) }
+                async move { json(&this.own_letters(name).await?) }
             };
             nats.answer(&letters_of(subscription.name()), letters).await?;
             let (own, stop) = (subscription.clone(), self.web.shutdown().clone());
@@ -141,9 +141,9 @@ impl Inspector {
         Ok(())
     }
 
-    /// What is parked in the database at `place`.
-    async fn own_letters(&self, place: usize) -> Result<Letters> {
-        let db = self.databases.get(place).ok_or_else(Error::not_found)?;
+    /// What is parked in the database of a service.
+    async fn own_letters(&self, service: &str) -> Result<Letters> {
+        let db = self.databases.iter().find(|db| db.name() == service).ok_or_else(Error::not_found)?;
         let found = db.dead_letters(i64::try_from(SHOWN).unwrap_or(i64::MAX)).await?;
         let letter = |letter: db::DeadLetter| Letter {
             consumer: db.name().to_owned(),

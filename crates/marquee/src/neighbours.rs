@@ -1,5 +1,5 @@
 //! What processes tell each other beside events: which open pages have news, which sessions have ended, and which users
-//! changed, to forget what they were.
+//! and videos changed, to forget what they were.
 //!
 //! A session is verified without asking anybody, so a process has to know all that were revoked. It hears of
 //! each as the event passes on the bus, learns the earlier ones at its start, from its own database if
@@ -12,6 +12,7 @@ use accounts::{Accounts, Uses};
 use contracts::Event;
 use events::Nats;
 use kernel::{Error, Instant, Result, SessionId};
+use streaming::Streaming;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Web;
@@ -49,6 +50,7 @@ pub(crate) async fn meet(
     nats: &Nats,
     web: &Web,
     accounts: Option<&Accounts>,
+    streaming: Option<&Streaming>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -74,6 +76,16 @@ pub(crate) async fn meet(
             tasks.spawn(until(stop, async move {
                 while let Some(event) = changed.recv().await {
                     accounts.heard(&event).await;
+                }
+            }));
+        }
+    }
+    if let Some(streaming) = streaming {
+        for subject in ["video:updated", "video:deleted"] {
+            let (mut changed, streaming) = (nats.hear("streaming", subject).await?, streaming.clone());
+            tasks.spawn(until(stop, async move {
+                while let Some(event) = changed.recv().await {
+                    streaming.heard(&event).await;
                 }
             }));
         }

@@ -16,6 +16,7 @@ const ABOUT: About = About {
         ("tickets", "What sellers list."),
         ("orders", "Holds, what was sold, and admission at the door."),
         ("payments", "Money, there and back."),
+        ("videos", "What is uploaded, streamed and watched."),
         ("counters", "Increments that are durable when they are answered."),
         ("operations", "How the installation is, for those who run it."),
     ],

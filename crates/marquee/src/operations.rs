@@ -1,5 +1,7 @@
 //! What operators and their machines ask: is it alive, is it ready, how is it doing.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -9,17 +11,25 @@ use events::Nats;
 use kernel::{Error, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use storage::Storage;
+use streaming::Streaming;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use web::{Documentation, IfNoneMatch, Routes, Web, routes};
 
 use crate::gauges::Gauges;
+use crate::look::Look;
 use crate::{House, openapi, telemetry};
+
+/// How long objects are waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Operations {
     databases: std::sync::Arc<[Db]>,
     bus: Option<Nats>,
     web: Web,
+    films: Films,
     gauges: Gauges,
     metrics: PrometheusHandle,
 }
@@ -30,6 +40,7 @@ pub(crate) fn routes(house: &House) -> Result<Router> {
         databases: house.databases().into(),
         bus: house.bus().cloned(),
         web: house.web.clone(),
+        films: Films::new(house),
         gauges: Gauges::new(house),
         metrics: telemetry::metrics()?,
     };
@@ -66,8 +77,8 @@ struct Readiness {
     status: &'static str,
     /// What is missing.
     #[schema(example = json!([]))]
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    missing: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<&'static str>,
 }
 
 /// Whether the server answers
@@ -114,7 +125,8 @@ async fn document(known: IfNoneMatch) -> web::Result<Response> {
 /// Whether requests should be sent here
 ///
 /// Ready if every database answers and the revoked sessions are known. Without the bus this process goes on
-/// answering, which is better than none; it says so, for it cannot hear of sessions that end meanwhile.
+/// answering, which is better than none; it says so, for it cannot hear of sessions that end meanwhile. Without objects
+/// it sells and admits as ever, and says that no video can be watched.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", operation_id = "readyz", security(),
     responses((status = 200, description = "They should", body = Readiness)),
@@ -127,11 +139,51 @@ async fn ready(State(operations): State<Operations>) -> web::Result<Json<Readine
     if !revocations.is_learned() {
         Err(Error::unavailable("which sessions have ended is not known yet"))?;
     }
+    let mut missing = Vec::new();
     if operations.bus.is_some() && !revocations.is_hearing() {
-        let missing = &["events: sessions that end elsewhere are not heard of"];
-        return Ok(Json(Readiness { status: "degraded", missing }));
+        missing.push("events: sessions that end elsewhere are not heard of");
     }
-    Ok(Json(Readiness { status: "ready", missing: &[] }))
+    if !operations.films.are_there().await {
+        missing.push("objects: no video can be watched or uploaded");
+    }
+    let status = if missing.is_empty() { "ready" } else { "degraded" };
+    Ok(Json(Readiness { status, missing }))
+}
+
+/// What videos need beside databases: the directory or the bucket, or the process that has it. Clones are the same one.
+#[derive(Clone)]
+struct Films {
+    storage: Option<Storage>,
+    streaming: Option<Streaming>,
+    look: Look<bool>,
+}
+
+impl Films {
+    fn new(house: &House) -> Self {
+        let storage = house.storage().cloned();
+        let streaming = house.streaming().ok().filter(|_| storage.is_none()).cloned();
+        Self { storage, streaming, look: Look::default() }
+    }
+
+    /// Whether what this process reads from answers, in time. All who ask share one look.
+    async fn are_there(&self) -> bool {
+        let look = async {
+            match (&self.storage, &self.streaming) {
+                (Some(storage), _) => storage.ping().await,
+                (None, Some(streaming)) => streaming.ping().await,
+                (None, None) => Ok(()),
+            }
+        };
+        let look = async {
+            let late = |_| Error::unavailable("it did not answer in time");
+            let said = timeout(PATIENCE, look).await.map_err(late).flatten();
+            if let Err(error) = &said {
+                tracing::warn!(error = ?error, "objects are away");
+            }
+            said.is_ok()
+        };
+        self.look.share(look).await
+    }
 }
 
 /// Metrics for Prometheus

@@ -51,6 +51,15 @@ pub async fn start(settings: Settings, no_migrate: bool) -> Result<Running> {
     settings.check_serving()?;
     // What is kept on servers is shared; the directory never is.
     let lock = if settings.is_embedded() { Some(data_dir::lock(&settings.data)?) } else { None };
+    if lock.is_some() {
+        data_dir::tidy(&settings.data);
+    }
+    if settings.keeps_objects_alone() {
+        tracing::warn!(
+            directory = %settings.objects_folder().display(),
+            "objects lie in this process's own directory, which other copies cannot see: set OBJECTS_URL"
+        );
+    }
     let now = settings.clock.now();
     let tls = settings.tls.open(&settings.data, settings.listen.ip(), now).await?;
     let house = std::sync::Arc::new(House::open(&settings, !no_migrate).await?);
@@ -79,7 +88,7 @@ pub async fn start(settings: Settings, no_migrate: bool) -> Result<Running> {
         doors.push(Door::open(server, behind, settings.head_timeout, &closed));
         routes = tls::plain(routes, settings.public_url.as_deref(), address.port());
     }
-    let server = axum_server::from_tcp(listener).map_err(cannot_listen)?;
+    let server = axum_server::from_tcp(listener).map_err(cannot_listen)?.acceptor(sendfile::Acceptor);
     doors.push(Door::open(server, routes, settings.head_timeout, &closed));
     Ok(Running { house, address, tls_address, doors, closed, tasks, stop, _lock: lock })
 }

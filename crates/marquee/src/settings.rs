@@ -38,6 +38,12 @@ pub struct Settings {
     pub orders: orders::Settings,
     /// Who may count.
     pub counters: counters::Settings,
+    /// Where objects are.
+    pub objects: objects::Settings,
+    /// Where storage is, if streaming is to ask it by HTTP.
+    pub video_storage_url: Option<String>,
+    /// How large videos may be.
+    pub videos: streaming::Settings,
     /// Sign-ins and sign-ups, and whose the directory is.
     pub accounts: accounts::Settings,
     /// How mail leaves.
@@ -75,6 +81,9 @@ impl Settings {
             listen: ([127, 0, 0, 1], 0).into(),
             orders: orders::Settings::default(),
             counters: counters::Settings::default(),
+            objects: objects::Settings::default(),
+            video_storage_url: None,
+            videos: streaming::Settings::default(),
             accounts: accounts::Settings::default(),
             mail: mail::Settings::default(),
             currency: "usd".into(),
@@ -125,7 +134,23 @@ impl Settings {
         if self.caching.url.is_some() {
             parts.push("caches in Redis".into());
         }
+        if let Ok(objects::Place::Bucket { name, .. }) = self.objects.place(self.objects_folder()) {
+            parts.push(format!("objects in the bucket {name}"));
+        }
         parts.join(", ")
+    }
+
+    /// Where objects are kept if nothing else is said.
+    pub(crate) fn objects_folder(&self) -> PathBuf {
+        self.data.join("objects")
+    }
+
+    /// Whether objects are in a directory of this process alone though their rows are on a server, which others may share.
+    pub(crate) fn keeps_objects_alone(&self) -> bool {
+        let name = Service::Storage.name();
+        self.services.contains(&Service::Storage)
+            && self.databases.of(name).is_some()
+            && self.objects.url.is_none()
     }
 
     /// Where mail is kept if no server sends it.
@@ -188,6 +213,12 @@ impl Settings {
             return Err(unsigned());
         }
         let runs = |service| self.services.contains(&service);
+        if runs(Service::Streaming) && !runs(Service::Storage) && self.video_storage_url.is_none() {
+            return Err(Error::invalid(
+                "streaming needs storage: set VIDEO_STORAGE_URL to where that runs, e.g. http://storage:3333, or run \
+                 both in this process",
+            ));
+        }
         if self.demo && !(runs(Service::Accounts) && runs(Service::Tickets)) {
             return Err(Error::invalid(
                 "--demo needs accounts and tickets in one process: leave it out here, or run both",
@@ -286,6 +317,22 @@ mod tests {
         assert!(matches!(settings.location("payments"), Location::Server { .. }));
         assert!(matches!(settings.location("gateway"), Location::Server { .. }));
         assert!(settings.is_embedded());
+    }
+
+    #[test]
+    fn objects_of_which_a_server_has_the_rows_are_better_somewhere_that_all_copies_see() {
+        let alone = |change: &dyn Fn(&mut Settings)| settings(change).keeps_objects_alone();
+        let shared = |s: &mut Settings| s.databases.shared = Some(URL.into());
+        assert!(alone(&shared));
+        assert!(!alone(&|_| ()));
+        assert!(!alone(&|s| {
+            shared(s);
+            s.objects.url = Some("s3://films".into());
+        }));
+        assert!(!alone(&|s| {
+            shared(s);
+            s.services = vec![Service::Orders, Service::Streaming];
+        }));
     }
 
     #[test]

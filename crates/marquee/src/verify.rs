@@ -1,6 +1,8 @@
 //! `marquee verify`: recomputes the invariants from the rows, beside a running server. What looks broken
 //! is looked at again until a deadline, since copies may lag by milliseconds; what stays is a fault.
 
+mod videos;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::io::Write as _;
@@ -11,6 +13,7 @@ use contracts::{OrderStatus, PaymentState, PaymentStatus};
 use counters::verify::Sold;
 use db::{Db, Limits, Location};
 use kernel::{Error, OrderId, Result, TicketId};
+use objects::Store;
 use orders::verify::Checked;
 use payments::Gateway;
 use tickets::Ticket;
@@ -36,6 +39,10 @@ struct Books {
     expiration: Db,
     payments: Db,
     counters: Db,
+    storage: Db,
+    streaming: Db,
+    /// Where the objects of storage lie.
+    store: Store,
     gateway: Gateway,
 }
 
@@ -63,7 +70,12 @@ pub(crate) async fn verify(settings: &Settings) -> Result<ExitCode> {
     check(&mut whole, "I4", "payments' copies of orders are equal", || books.order_copies()).await?;
     check(&mut whole, "I4", "every open hold has an end", || books.ends()).await?;
     check(&mut whole, "I4", "what counters says was sold is what orders says", || books.sales()).await?;
+    check(&mut whole, "I4", "tickets' copies of videos are equal", || books.video_copies()).await?;
+    check(&mut whole, "I4", "streaming knows which tickets admit", || books.admitting_tickets()).await?;
+    check(&mut whole, "I4", "streaming knows whose orders admit", || books.admitting_orders()).await?;
     check(&mut whole, "I4", "no event is parked or stuck", || books.delivery()).await?;
+    check(&mut whole, "I7", "every object has its row, and every row its object", || books.objects()).await?;
+    check(&mut whole, "I7", "what videos need is there", || books.needed()).await?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -129,6 +141,9 @@ impl Books {
             expiration: open("expiration")?,
             payments: open("payments")?,
             counters: open("counters")?,
+            storage: open("storage")?,
+            streaming: open("streaming")?,
+            store: Store::open(&settings.objects, settings.objects_folder())?,
             gateway: gateway::open(settings, false).await?,
         })
     }
@@ -191,8 +206,16 @@ impl Books {
 
     async fn delivery(&self) -> Finding {
         let mut faults = Vec::new();
-        let databases =
-            [&self.accounts, &self.tickets, &self.orders, &self.expiration, &self.payments, &self.counters];
+        let databases = [
+            &self.accounts,
+            &self.tickets,
+            &self.orders,
+            &self.expiration,
+            &self.payments,
+            &self.counters,
+            &self.storage,
+            &self.streaming,
+        ];
         for db in databases {
             let parked = db.count_dead_letters().await?;
             if parked > 0 {
@@ -312,7 +335,9 @@ impl Books {
 fn differs(ticket: &Ticket, copy: &orders::verify::TicketCopy) -> Option<String> {
     let same =
         (ticket.version, ticket.user_id, &ticket.title, ticket.price, ticket.withdrawn, ticket.capacity)
-            == (copy.version, copy.seller_id, &copy.title, copy.price, copy.withdrawn, copy.capacity);
+            == (copy.version, copy.seller_id, &copy.title, copy.price, copy.withdrawn, copy.capacity)
+            && (ticket.video_id, ticket.opens_at, ticket.closes_at)
+                == (copy.video_id, copy.opens_at, copy.closes_at);
     if !same {
         return Some(format!("ticket {} v{} differs from its copy {copy:?}", ticket.id, ticket.version));
     }

@@ -1,7 +1,8 @@
 //! An installation in one of its topologies, of real processes on real engines.
 
 use engines::{Database, Nats, Postgres};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::proxy::{Proxy, Table};
 use crate::{Client, Process, eventually};
@@ -9,7 +10,8 @@ use crate::{Client, Process, eventually};
 /// Signs the sessions of processes that share users.
 const JWT_KEY: &str = "a key that all processes of a test share";
 /// The services that a process is given alone, where each has one.
-const SERVICES: [&str; 6] = ["accounts", "tickets", "orders", "expiration", "payments", "counters"];
+const SERVICES: [&str; 8] =
+    ["accounts", "tickets", "orders", "expiration", "payments", "counters", "storage", "streaming"];
 
 /// How a house is spread over processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,11 @@ pub struct Installation {
     pub engines: Option<Engines>,
     services: Vec<Vec<String>>,
     proxy: Option<Proxy>,
+    /// Leads streaming to storage, whose address changes with every start.
+    inner: Option<Proxy>,
     table: Table,
+    /// The objects of processes that share them.
+    objects: TempDir,
 }
 
 impl Installation {
@@ -51,7 +57,8 @@ impl Installation {
     pub async fn start(binary: &str, topology: Topology, flags: &[&str]) -> Option<Self> {
         if topology == Topology::One {
             let process = Process::start(binary, flags).await;
-            return Some(Self::of(vec![process], vec![Vec::new()], None));
+            let (table, objects) = (Table::default(), TempDir::new().expect("a directory"));
+            return Some(Self::of(vec![process], vec![Vec::new()], None, table, objects));
         }
         let database = Postgres::shared().await?.database().await;
         Self::start_with(binary, topology, flags, None, database).await
@@ -79,7 +86,9 @@ impl Installation {
         database: Database,
     ) -> Option<Self> {
         let nats = Nats::start().await?;
-        let env = vec![
+        let (table, objects) = (Table::default(), TempDir::new().expect("a directory"));
+        let mut env = vec![
+            ("OBJECTS_URL".to_string(), format!("file://{}", objects.path().display())),
             ("DATABASE_URL".to_string(), database.url().to_string()),
             ("NATS_URL".to_string(), nats.url().to_string()),
             ("JWT_KEY".to_string(), JWT_KEY.to_string()),
@@ -89,6 +98,15 @@ impl Installation {
             Topology::One => vec![Vec::new()],
             Topology::Copies(count) => vec![Vec::new(); count],
             Topology::Apart => SERVICES.iter().map(|service| vec![service.to_string()]).collect(),
+        };
+        let inner = match topology {
+            Topology::Apart => {
+                let routes = json!([{"service": "storage", "paths": ["/storage/{*rest}"]}]);
+                let inner = Proxy::start(&routes, table.clone()).await;
+                env.push(("VIDEO_STORAGE_URL".to_string(), inner.base()));
+                Some(inner)
+            }
+            _ => None,
         };
         let starting = services.iter().map(|services| {
             let mut flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
@@ -101,7 +119,9 @@ impl Installation {
         for process in starting {
             processes.push(process.await.expect("it starts"));
         }
-        let mut this = Self::of(processes, services, Some(Engines { nats, postgres, database }));
+        let engines = Engines { nats, postgres, database };
+        let mut this = Self::of(processes, services, Some(engines), table, objects);
+        this.inner = inner;
         let routes = this.processes[0].command(&["routes"], "").await;
         let routes: Value = serde_json::from_slice(&routes.stdout).expect("a table of routes");
         this.proxy = Some(Proxy::start(&routes, this.table.clone()).await);
@@ -109,8 +129,14 @@ impl Installation {
         Some(this)
     }
 
-    fn of(processes: Vec<Process>, services: Vec<Vec<String>>, engines: Option<Engines>) -> Self {
-        let this = Self { processes, engines, services, proxy: None, table: Table::default() };
+    fn of(
+        processes: Vec<Process>,
+        services: Vec<Vec<String>>,
+        engines: Option<Engines>,
+        table: Table,
+        objects: TempDir,
+    ) -> Self {
+        let this = Self { processes, engines, services, proxy: None, inner: None, table, objects };
         this.lead();
         this
     }
@@ -164,6 +190,11 @@ impl Installation {
     /// Runs `verify`; see [`Process::verify`].
     pub async fn verify(&self) {
         self.processes[0].verify().await;
+    }
+
+    /// Where objects are that processes share; one process alone has them in its data directory.
+    pub fn objects(&self) -> &std::path::Path {
+        self.objects.path()
     }
 
     /// The database's address, if it is not embedded.

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::task::JoinHandle;
 
 /// The largest request that it passes on.
-const BODY: usize = 4 * 1024 * 1024;
+const BODY: usize = 64 * 1024 * 1024;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A process: the services that it runs (all, if none is named), and where it listens.

@@ -95,7 +95,7 @@ impl Reference {
         let operations = |tag: &str| {
             let paths = document["paths"].as_object().into_iter().flatten();
             let all = paths.flat_map(|(path, item)| {
-                ["get", "post", "put", "patch", "delete"]
+                ["get", "head", "post", "put", "patch", "delete", "options"]
                     .into_iter()
                     .filter_map(move |method| Some((path, method, item.get(method)?)))
             });
@@ -236,8 +236,12 @@ fn who(security: &Value) -> &'static str {
 
 /// The rest of a `curl` line: method, session and body. Quotes in a body are written as a shell reads them.
 fn curl(method: &str, operation: &Value) -> String {
-    let mut line =
-        if method == "get" { String::new() } else { format!(" \\\n  -X {}", method.to_uppercase()) };
+    let mut line = match method {
+        "get" => String::new(),
+        // With -X it would wait for a body.
+        "head" => " \\\n  -I".to_owned(),
+        _ => format!(" \\\n  -X {}", method.to_uppercase()),
+    };
     if !matches!(who(&operation["security"]), "Anyone") {
         line.push_str(" \\\n  -H \"Authorization: Bearer $TOKEN\"");
     }

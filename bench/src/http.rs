@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 use crate::Result;
@@ -14,6 +15,9 @@ use crate::Result;
 const ROOM: usize = 16 * 1024;
 /// The server lets go of who says nothing for 15 seconds.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// What of a file is sent at once.
+const PIECE: usize = 1024 * 1024;
 
 /// A keep-alive connection.
 pub struct Connection {
@@ -105,17 +109,38 @@ impl Connection {
 
     /// Sends a request and keeps its answer.
     pub async fn call(&mut self, request: &[u8]) -> Result<Answer> {
-        let Extent { status, head, whole } = self.exchange(request).await?;
+        let extent = self.exchange(request).await?;
+        Ok(self.read(&extent))
+    }
+
+    /// The answer that lies in the buffer.
+    fn read(&self, extent: &Extent) -> Answer {
+        let Extent { status, head, whole } = *extent;
         let cookie = header(&self.buffer[..head], "set-cookie: ");
         let cookie = cookie.and_then(|c| c.split(';').next()).map(str::to_owned);
         let body = String::from_utf8_lossy(&self.buffer[head..whole]).into_owned();
-        Ok(Answer { status, cookie, body })
+        Answer { status, cookie, body }
+    }
+
+    /// Sends a request's head and a file as its body, and keeps the answer.
+    pub async fn upload(&mut self, head: &[u8], file: std::fs::File) -> Result<Answer> {
+        self.awake().await?;
+        self.stream.write_all(head).await?;
+        tokio::io::copy_buf(&mut BufReader::with_capacity(PIECE, File::from_std(file)), &mut self.stream)
+            .await?;
+        let extent = self.receive().await?;
+        Ok(self.read(&extent))
     }
 
     /// Sends a request and reads its whole answer into the buffer.
     async fn exchange(&mut self, request: &[u8]) -> Result<Extent> {
         self.awake().await?;
         self.stream.write_all(request).await?;
+        self.receive().await
+    }
+
+    /// Reads a whole answer into the buffer.
+    async fn receive(&mut self) -> Result<Extent> {
         let mut filled = 0;
         let mut extent = None;
         loop {
@@ -156,7 +181,7 @@ fn measure(bytes: &[u8]) -> Result<Option<Extent>> {
 }
 
 /// A header's value; `name` ends with a colon and a space, as all write it.
-fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
+pub fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
     let named = |line: &&[u8]| {
         line.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name.as_bytes()))
     };

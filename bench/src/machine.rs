@@ -126,6 +126,11 @@ fn stat(pid: u32) -> Result<Stat> {
     })
 }
 
+/// User and system seconds of a process so far.
+pub fn seconds(pid: u32) -> Result<f64> {
+    Ok(stat(pid)?.own)
+}
+
 /// All processes that are there.
 fn everybody() -> Result<impl Iterator<Item = (u32, Stat)>> {
     let pids = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -1,6 +1,7 @@
 //! Measures Marquee from outside: a real server in a process of its own, a real data directory, real HTTP.
 //! See README.md beside this file for what the numbers mean.
 
+mod arguments;
 mod backing;
 mod copies;
 mod http;
@@ -15,6 +16,7 @@ mod report;
 mod sale;
 mod server;
 mod start;
+mod stream;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,11 +33,13 @@ const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--ro
        bench increments [--connections N,N] [--keys N,N,N] [--without NAME,NAME] [--open-counters] [--batch N]
                   [--batch-connections N] [--seconds N] [--rounds N] [--server PATH] [--data DIR]
        bench lookups [--connections N] [--seconds N] [--rounds N] [--server PATH] [--data DIR]
+       bench stream [--connections N,N] [--mib N] [--workers N,N] [--slow N] [--without NAME,NAME] [--seconds N]
+                  [--rounds N] [--server PATH] [--data DIR]
 
   --postgres       on a PostgreSQL of the run's own, beside pgbench on the same; else on SQLite, beside requests
                    that do nothing
   --nats           with a NATS of the run's own; else in one process
-  --seconds N      how long each phase is driven (8; of lookups 4)
+  --seconds N      how long each phase is driven (8; of lookups and stream 4)
   --rounds N       rounds of all phases, interleaved (3)
   --connections N  keep-alive connections, each with a buyer of its own (64)
   --tickets N      tickets of the phase `spread` (1000)
@@ -52,7 +56,14 @@ const USAGE: &str = "usage: bench sale [--postgres] [--nats] [--seconds N] [--ro
   --without NAME   what to leave out: sqlite, postgres, three, webdis, pgbench, batches
   --open-counters  nobody signs in: the servers let anybody count
   --batch N        increments of a batch (1000)
-  --batch-connections N  connections that send batches (4)";
+  --batch-connections N  connections that send batches (4)
+
+  of stream:
+  --connections N  viewers who take what they get (8,64)
+  --mib N          size of the film (256)
+  --workers N      worker processes of nginx, one nginx for each number (1,2)
+  --slow N         viewers who take 64 KiB a second (1000)
+  --without NAME   what to leave out: nginx, apart, fast, slow";
 
 /// What the command line says.
 #[derive(Debug, Clone)]
@@ -141,6 +152,7 @@ fn run() -> Result<()> {
         Some("start") => runtime.block_on(start::run(&Options::read(arguments)?)),
         Some("lookups") => runtime.block_on(lookups::run(arguments)),
         Some("increments") => runtime.block_on(increments::run(Plan::read(arguments)?)),
+        Some("stream") => runtime.block_on(stream::run(stream::Plan::read(arguments)?)),
         _ => Err(USAGE.into()),
     }
 }

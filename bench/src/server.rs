@@ -37,6 +37,8 @@ pub struct Server {
     data: TempDir,
     variables: Vec<(&'static str, String)>,
     has_bus: bool,
+    /// Whether other services run elsewhere.
+    is_part: bool,
     child: Child,
     /// Kept open: a server whose output is closed is another one.
     _output: BufReader<ChildStdout>,
@@ -46,12 +48,19 @@ pub struct Server {
 impl Server {
     /// Builds it where that is not settled, and starts it. Ready when it returns.
     pub async fn start(options: &Options, backing: &Backing) -> Result<Self> {
+        let mut server = Self::start_part(options, backing, &[]).await?;
+        if server.is_ready().await? { Ok(server) } else { Err("the server is not ready".into()) }
+    }
+
+    /// The same with only these services; none means all. It may have to wait for the others: see [`Server::ready`].
+    pub async fn start_part(options: &Options, backing: &Backing, services: &[&str]) -> Result<Self> {
         let binary = program(options).await?;
-        let (_, target) = places()?;
-        let data = TempDir::with_prefix_in("bench-", options.data.as_ref().unwrap_or(&target))?;
+        let data = TempDir::with_prefix_in("bench-", place(options)?)?;
         let variables = backing.variables();
         let mut child = Command::new(&binary)
-            .args(["serve", "--port", "0", "--hold-seconds", "86400", "--signup-limit-address", "100000"])
+            .arg("serve")
+            .args(services)
+            .args(["--port", "0", "--hold-seconds", "86400", "--signup-limit-address", "100000"])
             .args(options.open_counters.then_some("--open-counters"))
             .arg("--data")
             .arg(data.path())
@@ -68,12 +77,24 @@ impl Server {
         let port = greeting.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         let port: u16 = port.ok_or_else(|| format!("the server greets with {greeting:?}"))?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut control = Connection::open(address).await?;
-        if control.status(&request("GET", "/readyz", None, None)).await? != 200 {
-            return Err("the server is not ready".into());
-        }
-        let has_bus = backing.has_bus();
-        Ok(Self { address, pid, binary, data, variables, has_bus, child, _output: output, control })
+        let control = Connection::open(address).await?;
+        let (has_bus, is_part) = (backing.has_bus(), !services.is_empty());
+        Ok(Self { address, pid, binary, data, variables, has_bus, is_part, child, _output: output, control })
+    }
+
+    async fn is_ready(&mut self) -> Result<bool> {
+        Ok(self.control.status(&request("GET", "/readyz", None, None)).await? == 200)
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&mut self) -> Result<()> {
+        let wait = async {
+            while !self.is_ready().await? {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok(())
+        };
+        timeout(PATIENCE, wait).await.map_err(|_| "the server does not get ready")?
     }
 
     /// The directory of its databases.
@@ -133,12 +154,16 @@ impl Server {
         timeout(DRAIN, wait).await.map_err(|_| "the events do not drain")?
     }
 
-    /// Stops it as an operator does, then recomputes the invariants from what it left. Answers that.
+    /// Stops it as an operator does, then recomputes the invariants from what it left, if that is all there is. Answers
+    /// what it left.
     pub async fn stop(mut self) -> Result<TempDir> {
         let told = Command::new("kill").args(["-TERM", &self.pid.to_string()]).status().await?;
         let ended = timeout(PATIENCE, self.child.wait()).await.map_err(|_| "the server does not stop")??;
         if !told.success() || !ended.success() {
             return Err(format!("the server ended with {ended}").into());
+        }
+        if self.is_part {
+            return Ok(self.data);
         }
         let mut verify = Command::new(&self.binary);
         verify.arg("verify").arg("--data").arg(self.data.path()).env("RUST_LOG", "warn").envs(self.variables);
@@ -159,6 +184,11 @@ pub async fn program(options: &Options) -> Result<PathBuf> {
     let (workspace, target) = places()?;
     build(&workspace).await?;
     Ok(target.join("release/marquee"))
+}
+
+/// Where to make directories: below the target directory, unless the options say where.
+pub fn place(options: &Options) -> Result<PathBuf> {
+    options.data.clone().map_or_else(|| Ok(places()?.1), Ok)
 }
 
 /// The workspace, and its target directory.

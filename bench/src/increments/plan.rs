@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::arguments::{number, numbers};
 use crate::increments::keys::MOST_KEYS;
 use crate::{Options, Result, USAGE};
 
@@ -99,17 +100,6 @@ impl Plan {
     pub fn needs_postgres(&self) -> bool {
         [Part::Postgres, Part::Three, Part::Pgbench].into_iter().any(|part| self.has(part))
     }
-}
-
-fn numbers(name: &str, value: &str, most: usize) -> Result<Vec<usize>> {
-    let numbers: Vec<usize> = value.split(',').map(|one| number(name, one, most)).collect::<Result<_>>()?;
-    let twice = numbers.iter().enumerate().any(|(place, one)| numbers[..place].contains(one));
-    if twice { Err(format!("{name} names a number twice").into()) } else { Ok(numbers) }
-}
-
-fn number(name: &str, value: &str, most: usize) -> Result<usize> {
-    let number = value.parse().ok().filter(|number| (1..=most).contains(number));
-    Ok(number.ok_or_else(|| format!("{name} wants numbers from 1 to {most}"))?)
 }
 
 #[cfg(test)]

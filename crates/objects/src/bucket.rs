@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use data_encoding::HEXLOWER;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use kernel::{Error, ObjectId, Result};
@@ -25,7 +26,7 @@ use ring::digest::{Context, SHA256};
 use crate::part::{Laid, Stretch};
 use crate::settings::Settings;
 use crate::store::Lying;
-use crate::{Piece, Slice, Stored, hex, part};
+use crate::{Piece, Slice, Stored, part};
 
 pub(crate) use sink::Sink;
 
@@ -202,7 +203,7 @@ impl Bucket {
                 self.0.s3.complete_multipart(&path, multipart, written).await.map_err(failed)?.e_tag
             }
         };
-        Ok((Stored { size, sha256: hex(digest.finish().as_ref()) }, tag))
+        Ok((Stored { size, sha256: HEXLOWER.encode(digest.finish().as_ref()) }, tag))
     }
 
     async fn put_part(

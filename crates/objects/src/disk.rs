@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use data_encoding::HEXLOWER;
 use kernel::{Error, Kind, ObjectId, Result};
 use ring::digest::{Context, SHA256};
 
 use crate::part::{Laid, Stretch};
 use crate::store::Lying;
-use crate::{Piece, Slice, Stored, hex, part};
+use crate::{Piece, Slice, Stored, part};
 
 use files::Files;
 pub(crate) use read::{Way, body};
@@ -180,7 +181,7 @@ impl Disk {
             let _ = fs::remove_file(&path);
             return Err(e);
         }
-        Ok((path, hex(to.digest.finish().as_ref())))
+        Ok((path, HEXLOWER.encode(to.digest.finish().as_ref())))
     }
 
     /// Lets an object and everything of its upload go; what is not there is let go already.
@@ -265,12 +266,12 @@ fn cut(path: &Path, length: u64, sha256: Option<Vec<u8>>) -> io::Result<String> 
     }
     file.sync_all()?;
     if let Some(known) = sha256 {
-        return Ok(hex(&known));
+        return Ok(HEXLOWER.encode(&known));
     }
     let (mut digest, mut chunk, mut from) = (Context::new(&SHA256), vec![0; CHUNK], file);
     loop {
         match from.read(&mut chunk)? {
-            0 => return Ok(hex(digest.finish().as_ref())),
+            0 => return Ok(HEXLOWER.encode(digest.finish().as_ref())),
             n => digest.update(&chunk[..n]),
         }
     }

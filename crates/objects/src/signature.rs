@@ -2,11 +2,11 @@
 //! installation's key.
 
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use data_encoding::HEXLOWER;
 use kernel::{Clock, Error, Instant, Result};
 use ring::hmac;
 use std::time::Duration;
 
-use crate::{hex, unhex};
 
 /// How long a signature counts; a request that has begun by then may take longer.
 const LIFE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ impl Signer {
     pub(crate) fn sign(&self, method: &Method, uri: &str) -> HeaderValue {
         let until = (self.clock.now() + LIFE).as_millis();
         let signature = hmac::sign(&self.key, text(method, uri, until).as_bytes());
-        let value = format!("{SCHEME}{until}.{}", hex(signature.as_ref()));
+        let value = format!("{SCHEME}{until}.{}", HEXLOWER.encode(signature.as_ref()));
         // Digits and letters.
         HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(SCHEME))
     }
@@ -46,7 +46,7 @@ impl Signer {
         let until: i64 = until.parse().map_err(|_| Error::unauthorized())?;
         let now = self.clock.now();
         let asked = uri.path_and_query().map_or("/", |asked| asked.as_str());
-        let good = unhex(signature).is_some_and(|signature| {
+        let good = HEXLOWER.decode(signature.as_bytes()).is_ok_and(|signature| {
             hmac::verify(&self.key, text(method, asked, until).as_bytes(), &signature).is_ok()
         });
         // One that ends later than any that we make was made with another clock.

@@ -1,6 +1,7 @@
 //! What streaming and storage say to each other over HTTP.
 
 use axum::body::Bytes;
+use data_encoding::HEXLOWER;
 use kernel::{Error, ObjectId, Result};
 use serde::{Deserialize, Serialize};
 
@@ -141,13 +142,13 @@ impl Digest {
     /// As [`Append::digest`] has it.
     pub(crate) fn write(&self) -> String {
         match self {
-            Self::Sha1(bytes) => format!("sha1:{}", crate::hex(bytes)),
-            Self::Sha256(bytes) => format!("sha256:{}", crate::hex(bytes)),
+            Self::Sha1(bytes) => format!("sha1:{}", HEXLOWER.encode(bytes)),
+            Self::Sha256(bytes) => format!("sha256:{}", HEXLOWER.encode(bytes)),
         }
     }
 
     fn read(text: &str) -> Result<Self> {
-        let found = text.split_once(':').and_then(|(kind, hex)| match (kind, crate::unhex(hex)?) {
+        let found = text.split_once(':').and_then(|(kind, hex)| match (kind, HEXLOWER.decode(hex.as_bytes()).ok()?) {
             ("sha1", bytes) if bytes.len() == 20 => Some(Self::Sha1(bytes)),
             ("sha256", bytes) if bytes.len() == 32 => Some(Self::Sha256(bytes)),
             _ => None,

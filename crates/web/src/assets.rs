@@ -8,6 +8,7 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ struct Asset {
 impl Asset {
     fn new(stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
         let digest = Sha256::digest(bytes);
-        let print: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let print = HEXLOWER.encode(&digest[..8]);
         Self { path: format!("/assets/{stem}.{print}.{extension}"), content_type, bytes }
     }
 

@@ -7,7 +7,6 @@
 //! there too ([`Once::within`]), so that a key costs no transaction of its own.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::future::Future;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
 use db::{Db, IdempotencyKey, Recall, StoredAnswer};
 use kernel::{Error, Kind, UserId};
 use sha2::{Digest, Sha256};
@@ -158,10 +158,7 @@ fn path_of(parts: &Parts) -> &str {
 /// Tells requests under one key apart. The path belongs to it, for what is refunded, say, stands there.
 fn fingerprint(path: &str, body: &[u8]) -> String {
     let digest = Sha256::new().chain_update(path).chain_update([0]).chain_update(body).finalize();
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
-        hex
-    })
+    HEXLOWER.encode(&digest)
 }
 
 impl Post {

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kernel::Money;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::assets;
 use crate::failure::Failure;
@@ -137,14 +138,8 @@ pub(crate) fn error_page(problem: &Problem, page: Page, request_id: &str) -> Opt
 /// 303: look there instead, with a GET.
 pub fn see_other(path: &str) -> Response {
     // A header carries visible ASCII only; the rest is escaped as in any URL.
-    let mut location = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_graphic() {
-            location.push(char::from(byte));
-        } else {
-            location.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    const ESCAPED: &AsciiSet = &CONTROLS.add(b' ');
+    let location = utf8_percent_encode(path, ESCAPED).to_string();
     let location = HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }

@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
 use kernel::{Error, Result};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -33,8 +34,7 @@ impl Tagged {
     /// what comes of it (RFC 9110, section 8.8.3.3). Nobody asks for a part of such an answer, so nothing is lost.
     pub fn new(body: impl Into<Bytes>) -> Self {
         let body = body.into();
-        let digest: String =
-            Sha256::digest(&body).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let digest = HEXLOWER.encode(&Sha256::digest(&body)[..16]);
         // Hexadecimal is ASCII.
         let tag = HeaderValue::try_from(format!("W/\"{digest}\""));
         Self { body, tag: tag.unwrap_or_else(|_| HeaderValue::from_static("W/\"\"")) }

@@ -4,11 +4,11 @@
 //! named the mails themselves lie in `mail/` of the data directory, with links that count: who reads that folder, or a
 //! copy of the whole directory, opens accounts with them. `marquee backup` leaves it out.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::events::{Job, every};
+use data_encoding::HEXLOWER;
 use db::Tx;
 use kernel::{Clock, Error, Kind as ErrorKind, Result, UserId};
 use mail::{Letter, Mail, Sent};
@@ -80,10 +80,7 @@ impl Code {
 
     /// What is kept of it. It has as many bits of chance as a key, so nothing slower than SHA-256 is needed.
     pub(crate) fn hash(&self) -> String {
-        Sha256::digest(&self.0).iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        HEXLOWER.encode(&Sha256::digest(&self.0))
     }
 }
 

@@ -9,6 +9,7 @@ use cache::Read;
 use contracts::{Event, Visibility};
 use db::Tx;
 use kernel::{Error, Result, VideoId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -57,8 +58,7 @@ impl Known {
 
 impl From<Video> for Known {
     fn from(video: Video) -> Self {
-        let name: String = video.path.bytes().map(escaped).collect();
-        let inline = HeaderValue::try_from(format!("inline; filename*=UTF-8''{name}")).ok();
+        let inline = HeaderValue::try_from(format!("inline; filename*=UTF-8''{}", escaped(&video.path))).ok();
         Self(Arc::new(Shown { video, inline }))
     }
 }
@@ -87,13 +87,23 @@ pub(crate) fn gate(headers: &mut HeaderMap, video: &Video) {
     headers.insert(header::VARY, HeaderValue::from_static("cookie, authorization"));
 }
 
-/// RFC 8187, section 3.2.1: attr-char.
-fn escaped(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-        char::from(byte).to_string()
-    } else {
-        format!("%{byte:02X}")
-    }
+/// All but attr-char (RFC 8187, section 3.2.1).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+fn escaped(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, ESCAPED)
 }
 
 /// No file has a longer name.
@@ -161,6 +171,6 @@ mod tests {
 
     #[test]
     fn a_name_is_escaped_for_its_header() {
-        assert_eq!("a b\"é.mp4".bytes().map(escaped).collect::<String>(), "a%20b%22%C3%A9.mp4");
+        assert_eq!(escaped("a b\"é!'.mp4").to_string(), "a%20b%22%C3%A9!%27.mp4");
     }
 }

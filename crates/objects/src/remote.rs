@@ -1,14 +1,18 @@
 //! Storage in another process, by HTTP: each request is signed, Range and preconditions travel as they are, and bodies
 //! are passed on as they come.
 
+mod bodies;
+
 use std::ops::Range;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use http_body::Body;
+use http_body_util::{BodyExt as _, Empty, Limited};
 use kernel::{Error, Kind, ObjectId, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +20,7 @@ use url::Url;
 
 use crate::wire::{self, After, Append, As, Ended, Object, Span};
 use crate::{Appended, Asked, Objects, Part, Piece, Signer, Stored};
+use bodies::Bodies;
 
 /// What says for which parts somebody asks, and on what condition.
 const ASKED: [header::HeaderName; 6] = [
@@ -35,6 +40,8 @@ const ANSWERED: [header::HeaderName; 6] = [
     header::ETAG,
     header::LAST_MODIFIED,
 ];
+/// How long it may take to connect.
+const CONNECT: Duration = Duration::from_secs(2);
 /// How long the other end may be silent that is asked for something at hand.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a request may take that sends a film, or has one copied before it is answered.
@@ -47,6 +54,8 @@ pub struct Remote {
     client: reqwest::Client,
     /// For what takes long before the first byte of its answer: to the other one that is silence.
     patient: reqwest::Client,
+    /// For what is passed on as it comes.
+    bodies: Bodies,
     url: Url,
     signer: Signer,
 }
@@ -67,7 +76,7 @@ impl Remote {
         let client = built(builder().read_timeout(SILENCE))?;
         // Whether the other end is still there says TCP.
         let patient = built(builder().tcp_keepalive(SILENCE).timeout(FILM))?;
-        Ok(Self { client, patient, url, signer })
+        Ok(Self { client, patient, bodies: Bodies::new()?, url, signer })
     }
 
     fn request(&self, method: Method, path: &str, query: &impl Serialize) -> Result<reqwest::RequestBuilder> {
@@ -81,14 +90,20 @@ impl Remote {
         path: &str,
         query: &impl Serialize,
     ) -> Result<reqwest::RequestBuilder> {
+        let (url, signature) = self.signed(&method, path, query)?;
+        Ok(client.request(method, url).header(header::AUTHORIZATION, signature))
+    }
+
+    /// Where a request goes, and what says that it is ours.
+    fn signed(&self, method: &Method, path: &str, query: &impl Serialize) -> Result<(Url, HeaderValue)> {
         let mut url = self.url.clone();
         url.set_path(path);
         let query = serde_urlencoded::to_string(query).map_err(|e| Error::internal("no query").because(e))?;
         url.set_query(Some(&query).filter(|query| !query.is_empty()).map(String::as_str));
         let asked =
             url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let signature = self.signer.sign(&method, &asked);
-        Ok(client.request(method, url).header(header::AUTHORIZATION, signature))
+        let signature = self.signer.sign(method, &asked);
+        Ok((url, signature))
     }
 
     async fn json<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
@@ -102,7 +117,7 @@ impl Remote {
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).no_proxy().http1_only()
+    reqwest::Client::builder().connect_timeout(CONNECT).no_proxy().http1_only()
 }
 
 fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
@@ -118,35 +133,42 @@ fn object(id: ObjectId) -> String {
 }
 
 fn away(e: reqwest::Error) -> Error {
-    Error::unavailable("storage is away: see that VIDEO_STORAGE_URL leads to it").because(e.without_url())
+    gone(e.without_url())
+}
+
+fn gone(e: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::unavailable("storage is away: see that VIDEO_STORAGE_URL leads to it").because(e)
 }
 
 /// The answer, unless it says that something is wrong.
-async fn good(mut response: reqwest::Response) -> Result<reqwest::Response> {
-    let kind = match response.status() {
-        status if status.is_success() => return Ok(response),
+async fn good(response: reqwest::Response) -> Result<reqwest::Response> {
+    let status = response.status();
+    if status.is_success() { Ok(response) } else { Err(refusal(status, reqwest::Body::from(response)).await) }
+}
+
+/// What is wrong, as an answer says that is no success.
+async fn refusal<B>(status: StatusCode, body: B) -> Error
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let kind = match status {
         StatusCode::BAD_REQUEST => Kind::Invalid,
         StatusCode::NOT_FOUND => Kind::NotFound,
         StatusCode::CONFLICT => Kind::Conflict,
         StatusCode::PAYLOAD_TOO_LARGE => Kind::TooLarge,
         StatusCode::INSUFFICIENT_STORAGE => Kind::Full,
         StatusCode::UNAUTHORIZED => {
-            return Err(Error::unavailable(
+            return Error::unavailable(
                 "storage does not know us: give both the same JWT_KEY, and right clocks",
-            ));
+            );
         }
-        status => return Err(Error::unavailable(format!("storage answered {status}"))),
+        status => return Error::unavailable(format!("storage answered {status}")),
     };
-    let mut told = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        if told.len() + chunk.len() > TOLD {
-            break;
-        }
-        told.extend_from_slice(&chunk);
-    }
-    let problem: Option<serde_json::Value> = serde_json::from_slice(&told).ok();
+    let told = Limited::new(body, TOLD).collect().await.map(http_body_util::Collected::to_bytes);
+    let problem: Option<serde_json::Value> = told.ok().and_then(|told| serde_json::from_slice(&told).ok());
     let message = problem.as_ref().and_then(|problem| problem["errors"][0]["message"].as_str());
-    Err(Error::new(kind, message.unwrap_or("Storage refused it").to_owned()))
+    Error::new(kind, message.unwrap_or("Storage refused it").to_owned())
 }
 
 impl Objects for Remote {
@@ -200,22 +222,26 @@ impl Objects for Remote {
     fn answer(&self, id: ObjectId, asked: Asked) -> BoxFuture<'_, Result<Response>> {
         let Asked { method, headers, content_type, .. } = asked;
         async move {
-            let mut request = self.request(method, &object(id), &As { content_type })?;
+            let (url, signature) = self.signed(&method, &object(id), &As { content_type })?;
+            let mut request =
+                Request::builder().method(method).uri(url.as_str()).header(header::AUTHORIZATION, signature);
             for name in ASKED {
                 for value in headers.get_all(&name) {
                     request = request.header(&name, value);
                 }
             }
-            let response = request.send().await.map_err(away)?;
-            let response = match response.status() {
+            let request = request.body(Empty::new()).map_err(|e| Error::internal("no request").because(e))?;
+            let mut answer = self.bodies.ask(request).await?;
+            let is_theirs = matches!(
+                answer.status(),
                 StatusCode::NOT_MODIFIED
-                | StatusCode::PRECONDITION_FAILED
-                | StatusCode::RANGE_NOT_SATISFIABLE => response,
-                _ => good(response).await?,
-            };
-            let (status, told) = (response.status(), passed_on(response.headers()));
-            let mut answer = Response::new(Body::from_stream(response.bytes_stream()));
-            (*answer.status_mut(), *answer.headers_mut()) = (status, told);
+                    | StatusCode::PRECONDITION_FAILED
+                    | StatusCode::RANGE_NOT_SATISFIABLE
+            );
+            if !is_theirs && !answer.status().is_success() {
+                return Err(refusal(answer.status(), answer.into_body()).await);
+            }
+            *answer.headers_mut() = passed_on(answer.headers());
             Ok(answer)
         }
         .boxed()

@@ -18,6 +18,7 @@ mod health;
 mod house;
 mod letters;
 mod limits;
+mod linger;
 mod log_lines;
 mod look;
 mod neighbours;

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::linger::Linger;
 use crate::progress::telling;
 use crate::{House, Settings, control, data_dir, demo, tls};
 
@@ -84,14 +85,17 @@ pub async fn start(settings: Settings, no_migrate: bool) -> Result<Running> {
     let closed = CancellationToken::new();
     if let Some((config, (listener, address))) = tls {
         let behind = if settings.tls.self_signed { routes.clone() } else { tls::strict(routes.clone()) };
-        let server = axum_server::from_tcp_rustls(listener, config).map_err(cannot_listen)?;
+        let server = axum_server::from_tcp_rustls(listener, config).map_err(cannot_listen)?.map(Linger);
         doors.push(Door::open(server, behind, settings.head_timeout, &closed));
         routes = tls::plain(routes, settings.public_url.as_deref(), address.port());
     }
-    let server = axum_server::from_tcp(listener).map_err(cannot_listen)?.acceptor(sendfile::Acceptor);
+    let server = axum_server::from_tcp(listener).map_err(cannot_listen)?.acceptor(Linger(sendfile::Acceptor));
     doors.push(Door::open(server, routes, settings.head_timeout, &closed));
     Ok(Running { house, address, tls_address, doors, closed, tasks, stop, _lock: lock })
 }
+
+/// What is held of an answer for a client who takes it slowly, in bytes, and the longest head of a request.
+const HELD: usize = 64 * 1024;
 
 /// One listener and what serves it.
 struct Door {
@@ -118,7 +122,8 @@ impl Door {
         let handle = Handle::new();
         let mut server = server.handle(handle.clone());
         let timer = hyper_util::rt::TokioTimer::new();
-        server.http_builder().http1().timer(timer).header_read_timeout(head_timeout);
+        let mut http = server.http_builder().http1();
+        http.timer(timer).header_read_timeout(head_timeout).max_buf_size(HELD);
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         let closed = closed.clone().drop_guard();
         let server = tokio::spawn(async move {

@@ -127,8 +127,8 @@ async fn stands_still(process: &Process, hang: impl FnOnce(), go_on: impl FnOnce
     let hung = Instant::now();
     hang();
     tokio::time::sleep(HANG).await;
-    go_on();
     let awake = Instant::now();
+    go_on();
     eventually("it counts again", async || add(&client, "after", 1, None).await.filter(|a| a.status == 200))
         .await;
     let back = awake.elapsed();
@@ -146,7 +146,7 @@ async fn stands_still(process: &Process, hang: impl FnOnce(), go_on: impl FnOnce
         |status| all.times.iter().filter(|t| t.status == status).map(|t| t.took).max().unwrap_or_default();
     let oldest = ages.iter().copied().fold(0.0, f64::max);
     // Some seconds into it: whoever comes is refused at once, but for the one who finds out whether it is over.
-    let late = |t: &&Timed| t.begun > hung + Duration::from_secs(5) && t.begun < awake;
+    let late = |t: &&Timed| t.begun > hung + Duration::from_secs(5) && t.begun + t.took < awake;
     let (quick, slow): (Vec<&Timed>, Vec<&Timed>) =
         all.times.iter().filter(late).partition(|timed| timed.took < AT_ONCE);
     eprintln!(

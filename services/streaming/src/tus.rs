@@ -2,6 +2,7 @@
 //! bytes), termination, checksum and expiration.
 
 mod headers;
+mod version;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -17,9 +18,8 @@ use crate::known::LookUp;
 use crate::store::uploads::{self, Upload};
 use crate::uploads::{Abandon, Wish};
 use headers::{checksum, metadata, number, offset_type};
+use version::{TusResumable, spoken};
 
-const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
-const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
@@ -31,12 +31,6 @@ pub(crate) fn routes() -> Routes<Streaming> {
     let all = Routes::new().api((schemas, paths, methods.layer(map_response(spoken))));
     let (schemas, paths, methods) = routes!(state, append, terminate, overridden);
     all.api((schemas, paths, methods.layer(map_response(spoken))))
-}
-
-/// Every answer says what is spoken here, errors too (tus, Headers: Tus-Resumable).
-async fn spoken(mut response: Response) -> Response {
-    response.headers_mut().insert(RESUMABLE, VERSION);
-    response
 }
 
 /// Ask what the upload server can do
@@ -62,7 +56,7 @@ async fn options(State(streaming): State<Streaming>) -> Response {
 #[utoipa::path(
     post, path = "/api/uploads", tag = "videos", operation_id = "createUpload",
     params(
-        ("Tus-Resumable" = String, Header, description = "`1.0.0`", pattern = "^1\\.0\\.0$"),
+        TusResumable,
         ("Upload-Length" = u64, Header, description = "How long it will be, in bytes"),
         ("Upload-Metadata" = Option<String>, Header, description = "Names and base64 values, by commas"),
     ),
@@ -82,15 +76,13 @@ async fn options(State(streaming): State<Streaming>) -> Response {
 async fn create(
     State(streaming): State<Streaming>,
     session: Session,
+    _: TusResumable,
     headers: HeaderMap,
     _: Unhurried,
     body: Body,
 ) -> web::Result<Response> {
-    let (length, wish) = match (resumable(&headers), number(&headers, &UPLOAD_LENGTH)) {
-        (Err(refused), _) => return Ok(*refused),
-        (Ok(()), length) => (length?, metadata(&headers)?),
-    };
-    let wish = Wish { length: Some(length), ..wish };
+    let length = number(&headers, &UPLOAD_LENGTH)?;
+    let wish = Wish { length: Some(length), ..metadata(&headers)? };
     checksum(&headers)?;
     let upload = streaming.begin(session.user, wish, uploads::Kind::Resumable).await?;
     // Nobody is told where it is, unless all goes well.
@@ -158,7 +150,7 @@ impl UploadView {
 /// Ask how far an upload has come
 #[utoipa::path(
     head, path = "/api/uploads/{id}", tag = "videos", operation_id = "headUpload",
-    params(PathId<VideoId>, ("Tus-Resumable" = String, Header, description = "`1.0.0`", pattern = "^1\\.0\\.0$")),
+    params(PathId<VideoId>, TusResumable),
     security(("session" = [])),
     responses(
         (status = 200, description = "`Upload-Offset`, `Upload-Length`, and `Upload-Metadata` as it was given"),
@@ -170,11 +162,8 @@ async fn state(
     State(streaming): State<Streaming>,
     session: Session,
     PathId(id): PathId<VideoId>,
-    headers: HeaderMap,
+    _: TusResumable,
 ) -> web::Result<Response> {
-    if let Err(refused) = resumable(&headers) {
-        return Ok(*refused);
-    }
     let mut response = match streaming.upload_of(&session, id).await? {
         Some(upload) => {
             let offset = streaming.0.objects.uploaded(upload.object_id).await?;
@@ -209,7 +198,7 @@ async fn state(
     patch, path = "/api/uploads/{id}", tag = "videos", operation_id = "appendToUpload",
     params(
         PathId<VideoId>,
-        ("Tus-Resumable" = String, Header, description = "`1.0.0`", pattern = "^1\\.0\\.0$"),
+        TusResumable,
         ("Upload-Offset" = u64, Header, description = "Where the part begins, which is where the upload ends"),
         ("Upload-Checksum" = Option<String>, Header, description = "`sha1` or `sha256`, and the part's digest in base64"),
     ),
@@ -234,20 +223,18 @@ async fn append(
     State(streaming): State<Streaming>,
     session: Session,
     PathId(id): PathId<VideoId>,
+    _: TusResumable,
     headers: HeaderMap,
     _: Unhurried,
     body: Body,
 ) -> web::Result<Response> {
-    if let Err(refused) = resumable(&headers) {
-        return Ok(*refused);
-    }
     streaming.patch(&session, id, &headers, body).await
 }
 
 /// Give an upload up
 #[utoipa::path(
     delete, path = "/api/uploads/{id}", tag = "videos", operation_id = "deleteUpload",
-    params(PathId<VideoId>, ("Tus-Resumable" = String, Header, description = "`1.0.0`", pattern = "^1\\.0\\.0$")),
+    params(PathId<VideoId>, TusResumable),
     security(("session" = [])),
     responses(
         (status = 204, description = "What was sent of it is gone"),
@@ -258,11 +245,8 @@ async fn terminate(
     State(streaming): State<Streaming>,
     session: Session,
     PathId(id): PathId<VideoId>,
-    headers: HeaderMap,
+    _: TusResumable,
 ) -> web::Result<Response> {
-    if let Err(refused) = resumable(&headers) {
-        return Ok(*refused);
-    }
     streaming.terminate(session.user, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -274,7 +258,7 @@ async fn terminate(
     post, path = "/api/uploads/{id}", tag = "videos", operation_id = "overrideUpload",
     params(
         PathId<VideoId>,
-        ("Tus-Resumable" = String, Header, description = "`1.0.0`", pattern = "^1\\.0\\.0$"),
+        TusResumable,
         ("X-HTTP-Method-Override" = String, Header, description = "`PATCH` or `DELETE`", pattern = "^(PATCH|DELETE)$"),
     ),
     security(("session" = [])),
@@ -295,13 +279,11 @@ async fn overridden(
     State(streaming): State<Streaming>,
     session: Session,
     PathId(id): PathId<VideoId>,
+    _: TusResumable,
     headers: HeaderMap,
     _: Unhurried,
     body: Body,
 ) -> web::Result<Response> {
-    if let Err(refused) = resumable(&headers) {
-        return Ok(*refused);
-    }
     match headers.get(OVERRIDE).map(HeaderValue::as_bytes) {
         Some(b"PATCH") => streaming.patch(&session, id, &headers, body).await,
         Some(b"DELETE") => {
@@ -384,17 +366,6 @@ impl Streaming {
             tracing::warn!(upload = %id, error = ?error, "an upload that is whole could not be finished");
         }
     }
-}
-
-/// Whether the request speaks tus 1.0.0; the answer for one that does not (tus, Headers: Tus-Resumable).
-fn resumable(headers: &HeaderMap) -> Result<(), Box<Response>> {
-    if headers.get(RESUMABLE).is_some_and(|version| version == VERSION) {
-        return Ok(());
-    }
-    let told = "This is tus 1.0.0: say so in Tus-Resumable";
-    let mut response = Problem::new(StatusCode::PRECONDITION_FAILED, told).into_response();
-    response.headers_mut().insert(HeaderName::from_static("tus-version"), VERSION);
-    Err(Box::new(response))
 }
 
 /// The status that tus has for it (tus, Checksum).

@@ -29,6 +29,21 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     }
 }
 
+/// The whole body, of at most `LIMIT` bytes, whatever its type: for what may be longer than the usual limit.
+///
+/// It refuses as [`read_body`] does.
+#[derive(Debug, Clone)]
+pub struct AtMost<const LIMIT: usize>(pub Bytes);
+
+impl<const LIMIT: usize, S: Send + Sync> FromRequest<S> for AtMost<LIMIT> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        read_body(&parts.headers, body, LIMIT).await.map(Self)
+    }
+}
+
 /// The whole of `body`, at most `limit` bytes.
 ///
 /// # Errors
@@ -74,6 +89,17 @@ mod tests {
         assert_eq!(status(HeaderMap::new(), chunks(3)).await, 413);
         let announced = [(header::CONTENT_LENGTH, "5".parse().unwrap())].into_iter().collect();
         assert_eq!(status(announced, Body::empty()).await, 413, "before a byte is read");
+    }
+
+    #[tokio::test]
+    async fn an_extractor_has_a_limit_of_its_own() {
+        for (body, status) in [("", None), ("abcd", None), ("abcde", Some(413))] {
+            let read = AtMost::<4>::from_request(Request::new(Body::from(body)), &()).await;
+            match read {
+                Ok(AtMost(bytes)) => assert_eq!((&bytes[..], status), (body.as_bytes(), None)),
+                Err(problem) => assert_eq!(Some(problem.status().as_u16()), status, "{body}"),
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -51,7 +51,7 @@ mod web;
 pub use address::ClientAddr;
 pub use answer::Answer;
 pub use assets::{Script, assets};
-pub use body::{RawBody, read_body};
+pub use body::{AtMost, RawBody, read_body};
 pub use context::Unhurried;
 pub use cookies::cookies;
 pub use failure::{Failure, Result};

@@ -4,14 +4,14 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, put};
 use kernel::ObjectId;
 use objects::wire::{self, After, Append, As, Ended, Object, Span};
 use objects::{Asked, Came, Objects as _, Part};
-use web::{Failure, PathId, Routes, Unhurried, read_body};
+use web::{AtMost, Failure, PathId, Routes, Unhurried};
 
 use crate::Storage;
 
@@ -81,16 +81,11 @@ async fn publish(
     State(storage): State<Storage>,
     _: Signed,
     PathId(id): PathId<ObjectId>,
-    headers: HeaderMap,
     _: Unhurried,
-    body: Body,
-) -> web::Result<Response> {
-    let pieces = match read_body(&headers, body, PIECES).await {
-        Ok(body) => wire::read(&body)?,
-        Err(problem) => return Ok(problem.into_response()),
-    };
-    let stored = storage.publish(id, pieces).await?;
-    Ok(Json(Object::from(stored)).into_response())
+    AtMost(pieces): AtMost<PIECES>,
+) -> web::Result<Json<Object>> {
+    let stored = storage.publish(id, wire::read(&pieces)?).await?;
+    Ok(Json(stored.into()))
 }
 
 async fn read(

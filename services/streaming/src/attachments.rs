@@ -1,14 +1,15 @@
 //! What belongs to a video beside its bytes: a poster, captions. They are objects as well, small ones.
 
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use contracts::Visibility;
 use kernel::{Error, Kind, ObjectId, Result, UserId, VideoId};
 use objects::{Asked, Part};
-use web::{MaybeSession, PathId, Routes, Session, read_body, routes};
+use web::{AtMost, MaybeSession, PathId, Routes, Session, routes};
 
 use crate::Streaming;
 use crate::api::VideoView;
@@ -50,17 +51,12 @@ async fn set_poster(
     State(streaming): State<Streaming>,
     session: Session,
     id: web::Result<PathId<VideoId>>,
-    headers: HeaderMap,
-    body: Body,
-) -> web::Result<Response> {
-    let bytes = match read_body(&headers, body, POSTER).await {
-        Ok(bytes) => bytes,
-        Err(problem) => return Ok(problem.into_response()),
-    };
+    AtMost(bytes): AtMost<POSTER>,
+) -> web::Result<Json<VideoView>> {
     let picture = Picture::read(bytes)?;
     let PathId(id) = id?;
     let video = streaming.set_poster(session.user, id, picture).await?;
-    Ok(axum::Json(streaming.view(&video).await?).into_response())
+    Ok(Json(streaming.view(&video).await?))
 }
 
 /// Look at a video's poster
@@ -123,18 +119,13 @@ async fn set_captions(
     State(streaming): State<Streaming>,
     session: Session,
     path: CaptionsPath,
-    headers: HeaderMap,
-    body: Body,
-) -> web::Result<Response> {
+    AtMost(bytes): AtMost<CAPTIONS>,
+) -> web::Result<Json<VideoView>> {
     let (id, lang) = named(path)?;
-    let bytes = match read_body(&headers, body, CAPTIONS).await {
-        Ok(bytes) => bytes,
-        Err(problem) => return Ok(problem.into_response()),
-    };
     let lang = language(&lang)?;
     let id = id.parse().map_err(|_| Error::not_found())?;
     let video = streaming.set_captions(session.user, id, &lang, Some(bytes)).await?;
-    Ok(axum::Json(streaming.view(&video).await?).into_response())
+    Ok(Json(streaming.view(&video).await?))
 }
 
 /// Read a video's captions

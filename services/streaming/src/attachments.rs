@@ -2,8 +2,7 @@
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use contracts::Visibility;
@@ -14,6 +13,7 @@ use web::{AtMost, MaybeSession, PathId, Routes, Session, routes};
 use crate::Streaming;
 use crate::api::VideoView;
 use crate::known::{Known, LookUp, gate};
+use crate::language::{Lang, language};
 use crate::model::{Poster, Video};
 use crate::store::{self, uploads};
 use crate::uploads::Wish;
@@ -118,12 +118,12 @@ async fn drop_poster(
 async fn set_captions(
     State(streaming): State<Streaming>,
     session: Session,
-    path: CaptionsPath,
+    id: web::Result<PathId<VideoId>>,
+    Lang(lang): Lang,
     AtMost(bytes): AtMost<CAPTIONS>,
 ) -> web::Result<Json<VideoView>> {
-    let (id, lang) = named(path)?;
     let lang = language(&lang)?;
-    let id = id.parse().map_err(|_| Error::not_found())?;
+    let PathId(id) = id?;
     let video = streaming.set_captions(session.user, id, &lang, Some(bytes)).await?;
     Ok(Json(streaming.view(&video).await?))
 }
@@ -144,15 +144,13 @@ async fn set_captions(
 async fn captions(
     State(streaming): State<Streaming>,
     MaybeSession(session): MaybeSession,
-    path: CaptionsPath,
+    PathId(id): PathId<VideoId>,
+    Lang(lang): Lang,
     method: Method,
     headers: HeaderMap,
 ) -> web::Result<Response> {
-    let (id, lang) = named(path)?;
-    let id: VideoId = id.parse().map_err(|_| Error::not_found())?;
     let video = streaming.video(&LookUp::Id(id)).await?;
     streaming.admit(&video, session.map(|session| session.user)).await?;
-    let lang = lang.to_ascii_lowercase();
     let object = store::caption(&streaming.0.db, id, &lang).await?.ok_or_else(Error::not_found)?;
     Ok(streaming.small(object, "text/vtt; charset=utf-8", &video, method, headers).await?)
 }
@@ -167,20 +165,11 @@ async fn captions(
 async fn drop_captions(
     State(streaming): State<Streaming>,
     session: Session,
-    path: CaptionsPath,
+    PathId(id): PathId<VideoId>,
+    Lang(lang): Lang,
 ) -> web::Result<StatusCode> {
-    let (id, lang) = named(path)?;
-    let id = id.parse().map_err(|_| Error::not_found())?;
-    streaming.set_captions(session.user, id, &lang.to_ascii_lowercase(), None).await?;
+    streaming.set_captions(session.user, id, &lang, None).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Which video, and which language.
-type CaptionsPath = std::result::Result<Path<(String, String)>, PathRejection>;
-
-/// What is no text, once decoded, is the name of nothing.
-fn named(path: CaptionsPath) -> Result<(String, String)> {
-    path.map(|Path(named)| named).map_err(|_| Error::not_found())
 }
 
 /// A picture, as its bytes say.
@@ -205,20 +194,6 @@ fn captions_in(bytes: &[u8]) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Kind::UnsupportedType, "Captions must be WebVTT"))
-}
-
-/// A language tag (BCP 47), in lower case.
-pub(crate) fn language(text: &str) -> Result<String> {
-    let mut parts = text.split('-');
-    let first = parts
-        .next()
-        .is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()));
-    let rest =
-        parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
-    if first && rest && text.len() <= 35 {
-        return Ok(text.to_ascii_lowercase());
-    }
-    Err(Error::invalid("The language must be a tag as en or pt-BR"))
 }
 
 impl Streaming {
@@ -361,19 +336,5 @@ pub(crate) fn own(video: &Video, user: UserId) -> Result<()> {
         _ if video.owner_id == user => Ok(()),
         Visibility::Private => Err(Error::not_found()),
         Visibility::Public | Visibility::Ticket => Err(Error::unauthorized()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_language_is_a_tag() {
-        assert_eq!(language("pt-BR").unwrap(), "pt-br");
-        assert_eq!(language("en").unwrap(), "en");
-        for wrong in ["", "e", "en_US", "en-", "../x", "e1", "abcdefghi", "a-b"] {
-            assert!(language(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -11,6 +11,7 @@ mod finish;
 mod history;
 mod jobs;
 mod known;
+mod language;
 mod links;
 mod meters;
 pub mod model;

@@ -12,6 +12,7 @@ use web::{Fields, Form, FormView, Page, PageSession, PathId, Session, see_other}
 use super::player::{Film, Track};
 use super::{again, multipart, path, view};
 use crate::attachments::{self, Picture};
+use crate::language::language;
 use crate::model::Video;
 use crate::{Streaming, store};
 
@@ -147,7 +148,7 @@ pub async fn set_captions(
         typed = fields.typed();
         let message = "The language must be a tag as en or pt-BR";
         let lang = fields.text("lang", message, 1..=35);
-        let lang = lang.and_then(|lang| attachments::language(&lang).ok());
+        let lang = lang.and_then(|lang| language(&lang).ok());
         fields.require(lang.is_some(), "lang", message);
         fields.require(file.is_some(), "file", "Choose a file");
         fields.finish()?;

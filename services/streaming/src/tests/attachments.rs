@@ -81,6 +81,9 @@ async fn a_video_has_captions() {
 
     assert_eq!(put("en", "1\n00:00:00,000".into()).await.status, 415);
     assert_eq!(put("en_US", VTT.into()).await.status, 400);
+    assert_eq!(put("%ff", "x".repeat(3 * 1024 * 1024)).await.status, 404, "before the body is read");
+    assert_eq!(house.ask("PUT", "/api/videos/x/captions/en_US", owner, &[], VTT).await.status, 400);
+    assert_eq!(house.ask("PUT", "/api/videos/x/captions/en", owner, &[], VTT).await.status, 404);
     assert_eq!(put("en", format!("{VTT}{}", "x".repeat(2 * 1024 * 1024))).await.status, 413);
     assert_eq!(house.ask("PUT", &path("en"), Some(&house.other), &[], VTT).await.status, 401);
     for n in 2..50 {

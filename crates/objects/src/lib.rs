@@ -11,6 +11,7 @@ pub mod cases;
 mod conditions;
 mod disk;
 mod entity;
+mod garbage;
 mod part;
 mod parts;
 mod plan;
@@ -31,6 +32,7 @@ use kernel::{ObjectId, Result};
 
 pub use bucket::Kept;
 pub use entity::Entity;
+pub use garbage::{Failures, is_suspicious};
 pub use part::Laid;
 pub use plan::{Content, Plan, Slice, plan};
 pub use remote::Remote;

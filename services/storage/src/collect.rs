@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ::events::Job;
 use db::Db;
-use kernel::{Error, ObjectId, Result};
-use objects::{Lying, Store};
+use kernel::{ObjectId, Result};
+use objects::{Failures, Lying, Store, is_suspicious};
 
 use crate::{Storage, meters, store};
 
@@ -19,9 +19,6 @@ const PERIOD: Duration = Duration::from_secs(3600);
 const ABANDONED: Duration = Duration::from_secs(72 * 3600);
 /// Rows asked for at a time.
 const BATCH: usize = 500;
-/// Where more than this, and more than half of all, has no row, the rows are of another store. So they are where there is
-/// no row at all, and something lies there.
-const SUSPICIOUS: usize = 20;
 
 /// What a collection found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,12 +63,11 @@ impl Storage {
                 break;
             }
         }
-        let not_abandoned = failures.count;
+        let not_abandoned = failures.count();
         let Garbage { lying, orphans, remains } = garbage(&self.0.db, &self.0.store).await?;
         (found.orphans, found.remains) = (orphans, remains);
-        let is_most = found.orphans.len() > SUSPICIOUS && found.orphans.len() * 2 > lying;
-        let has_rows = found.orphans.is_empty() || store::any(&self.0.db).await?;
-        found.suspicious = (is_most || !has_rows) && !dry;
+        let has_rows = store::any(&self.0.db).await?;
+        found.suspicious = !dry && is_suspicious(found.orphans.len(), lying, has_rows);
         let all = found.abandoned.len() + found.orphans.len() + found.remains.len();
         let left = match (dry, found.suspicious) {
             (true, _) => all,
@@ -89,32 +85,14 @@ impl Storage {
                 failures.gone(*id, self.0.store.clear(*id).await);
             }
         }
-        meters::collected(left + failures.count, all - left - (failures.count - not_abandoned));
+        meters::collected(left + failures.count(), all - left - (failures.count() - not_abandoned));
         meters::kept(store::count_all(&self.0.db).await?);
         if all > 0 {
             let Collected { abandoned, orphans, remains, .. } = &found;
             let (abandoned, orphans, remains) = (abandoned.len(), orphans.len(), remains.len());
             tracing::info!(abandoned, orphans, remains, dry, "collected what nobody needs");
         }
-        failures.first.map_or(Ok(found), Err)
-    }
-}
-
-/// What could not be let go: that keeps nothing else.
-#[derive(Default)]
-struct Failures {
-    first: Option<Error>,
-    count: usize,
-}
-
-impl Failures {
-    /// Whether `id` was let go.
-    fn gone(&mut self, id: ObjectId, done: Result<()>) -> bool {
-        let Err(error) = done else { return true };
-        tracing::warn!(object = %id, error = ?error, "what nobody needs could not be let go");
-        self.first.get_or_insert(error);
-        self.count += 1;
-        false
+        failures.report(found)
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ::events::{Job, every};
 use kernel::{Kind, ObjectId, Result};
+use objects::{Failures, is_suspicious};
 
 use crate::seats::{NOTED_EVERY, PAUSE};
 use crate::store::uploads::{self, Upload};
@@ -15,8 +16,6 @@ const UPLOADS: Duration = Duration::from_secs(30);
 /// And for objects that nobody needs, and what else grows.
 const SWEEP: Duration = Duration::from_secs(3600);
 const BATCH: i64 = 100;
-/// Where more than this, and more than half of all, seems to be garbage, something else is wrong.
-const SUSPICIOUS: usize = 20;
 
 pub(crate) fn all(streaming: &Streaming) -> Vec<Job> {
     let leaving = streaming.clone();
@@ -146,7 +145,7 @@ impl Streaming {
     /// speaks of them, and whoever uploads speaks first, so none is taken for garbage that is only young.
     ///
     /// # Errors
-    /// As the database and storage say.
+    /// As the database and storage say; where an object could not be let go, all others were nevertheless.
     pub async fn collect(&self, dry: bool) -> Result<Unneeded> {
         let (mut found, mut all, mut after) = (Vec::new(), 0, None);
         loop {
@@ -160,10 +159,8 @@ impl Streaming {
             }
             after = Some(last);
         }
-        let is_most = found.len() > SUSPICIOUS && found.len() * 2 > all;
-        // Without any video, this is rather a database that is new.
-        let is_suspicious = is_most || (!found.is_empty() && !store::any(&self.0.db).await?);
-        let suspicious = is_suspicious && !dry;
+        let has_rows = store::any(&self.0.db).await?;
+        let suspicious = !dry && is_suspicious(found.len(), all, has_rows);
         if suspicious {
             let (orphans, objects) = (found.len(), all);
             tracing::error!(
@@ -172,13 +169,13 @@ impl Streaming {
                 "most objects belong to no video: is this their database? They stay"
             );
         }
-        let stay = dry || suspicious;
+        let (stay, mut failures) = (dry || suspicious, Failures::default());
         if !stay {
             for object in &found {
-                self.0.objects.remove(*object).await?;
+                failures.gone(*object, self.0.objects.remove(*object).await);
             }
         }
-        meters::orphans(if stay { found.len() } else { 0 });
-        Ok(Unneeded { objects: found, suspicious })
+        meters::orphans(if stay { found.len() } else { failures.count() });
+        failures.report(Unneeded { objects: found, suspicious })
     }
 }

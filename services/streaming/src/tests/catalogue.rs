@@ -134,6 +134,21 @@ async fn what_nobody_speaks_of_is_collected() {
     assert_eq!(house.shelf.count().0, 24, "they stay");
 }
 
+#[tokio::test]
+async fn what_cannot_be_let_go_keeps_nothing_else() {
+    let house = House::new().await;
+    house.video(FIRST, "public").await;
+    let lost: Vec<ObjectId> = (0..3).map(|_| ObjectId::new(&house.clock)).collect();
+    lost.iter().for_each(|id| house.shelf.lay(*id));
+    *house.shelf.stuck.lock().unwrap() = lost[..2].to_vec();
+    let failed = house.streaming.collect(false).await.unwrap_err();
+    assert_eq!(failed.kind, kernel::Kind::Unavailable);
+    assert_eq!(lost.iter().map(|id| house.shelf.has(*id)).collect::<Vec<_>>(), [true, true, false]);
+    house.shelf.stuck.lock().unwrap().clear();
+    assert_eq!(house.streaming.collect(false).await.unwrap().objects.len(), 2);
+    assert_eq!(house.shelf.count().0, 1);
+}
+
 /// An object that cannot be let go now goes to the end of those that leave.
 #[tokio::test]
 async fn what_stays_lets_others_go_first() {

@@ -25,6 +25,8 @@ pub(crate) struct Shelf {
     pub is_away: AtomicBool,
     /// Its bytes come a little at a time.
     pub is_slow: AtomicBool,
+    /// What it cannot let go.
+    pub stuck: Mutex<Vec<ObjectId>>,
 }
 
 #[derive(Default)]
@@ -154,6 +156,9 @@ impl Objects for Shelf {
     fn remove(&self, id: ObjectId) -> BoxFuture<'_, Result<()>> {
         async move {
             let mut kept = self.kept()?;
+            if self.stuck.lock().unwrap().contains(&id) {
+                return Err(Error::unavailable("it is stuck"));
+            }
             kept.uploads.remove(&id);
             kept.objects.remove(&id);
             Ok(())

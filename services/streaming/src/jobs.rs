@@ -123,7 +123,7 @@ impl Streaming {
 
     /// Whether all of an upload is here, and may be a video.
     async fn is_whole(&self, upload: &Upload) -> Result<bool> {
-        if upload.kind != "resumable" || upload.refused.is_some() {
+        if upload.kind != uploads::Kind::Resumable || upload.refused.is_some() {
             return Ok(false);
         }
         match self.0.objects.uploaded(upload.object_id).await {

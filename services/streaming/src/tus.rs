@@ -298,7 +298,8 @@ impl Streaming {
     /// Somebody's own upload; `None` if it has become a video, or there never was one.
     async fn upload_of(&self, session: &Session, id: VideoId) -> Result<Option<Upload>> {
         let upload = uploads::find(&self.0.db, id).await?;
-        let Some(upload) = upload.filter(|upload| upload.kind == "resumable") else { return Ok(None) };
+        let is_resumable = |upload: &Upload| upload.kind == uploads::Kind::Resumable;
+        let Some(upload) = upload.filter(is_resumable) else { return Ok(None) };
         if upload.owner_id != session.user {
             return Err(Error::not_found());
         }

@@ -44,10 +44,6 @@ impl Streaming {
             return Err(self.too_large());
         }
         let name = model::file_name(&wish.name, "mp4");
-        let kept = match kind {
-            Kind::Once => SIGN_OF_LIFE,
-            Kind::Resumable => self.0.settings.kept,
-        };
         let quota = i64::try_from(self.0.settings.quota).unwrap_or(i64::MAX);
         // Of what does not say how long it will be, what room there is, is set aside.
         let length = match wish.length {
@@ -64,22 +60,30 @@ impl Streaming {
             id: VideoId::new(clock),
             object_id: ObjectId::new(clock),
             owner_id: owner,
-            kind: String::new(),
+            kind,
             length,
             title: wish.title.unwrap_or_else(|| model::title(&name)),
             name,
             visibility: wish.visibility,
-            expires_at: clock.now() + kept,
+            expires_at: clock.now() + self.kept(kind),
             refused: None,
             metadata: wish.metadata,
         };
-        if !uploads::begin(&self.0.db, &upload, kind, quota, UNDER_WAY).await? {
+        if !uploads::begin(&self.0.db, &upload, quota, UNDER_WAY).await? {
             return Err(self.over_quota());
         }
         let given_up = self.unless_kept(upload.clone());
         self.0.objects.begin(upload.object_id).await?;
         given_up.keep();
         Ok(upload)
+    }
+
+    /// How long an upload is kept that nobody goes on with.
+    fn kept(&self, kind: Kind) -> Duration {
+        match kind {
+            Kind::Once => SIGN_OF_LIFE,
+            Kind::Resumable => self.0.settings.kept,
+        }
     }
 
     fn over_quota(&self) -> Error {
@@ -97,9 +101,8 @@ impl Streaming {
 
     /// Appends to an upload; while bytes come, it is kept.
     pub(crate) async fn append(&self, upload: &Upload, part: Part) -> Result<Appended> {
-        let once = upload.kind != "resumable";
         let appending = self.0.objects.append(upload.object_id, part);
-        let kept = if once { SIGN_OF_LIFE } else { self.0.settings.kept };
+        let kept = self.kept(upload.kind);
         uploads::put_off(&self.0.db, upload.id, self.0.web.clock().now() + kept).await?;
         let mut tick = interval(TOLD_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -142,7 +145,7 @@ impl Streaming {
     /// # Errors
     /// 404, also for another's.
     pub(crate) async fn terminate(&self, user: UserId, id: VideoId) -> Result<()> {
-        let own = |upload: &Upload| upload.owner_id == user && upload.kind == "resumable";
+        let own = |upload: &Upload| upload.owner_id == user && upload.kind == Kind::Resumable;
         let upload = uploads::find(&self.0.db, id).await?.filter(own);
         self.give_up(&upload.ok_or_else(Error::not_found)?).await
     }

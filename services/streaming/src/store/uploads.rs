@@ -1,7 +1,9 @@
 //! Uploads under way.
 
+use std::borrow::Cow;
+
 use contracts::Visibility;
-use db::{Db, Param, Tx, from_row};
+use db::{Column, Db, Param, Tx, Value, from_row};
 use kernel::{Error, Instant, ObjectId, Result, UserId, VideoId};
 
 const INSERT: &str = "INSERT INTO uploads
@@ -55,6 +57,23 @@ impl Kind {
             Self::Resumable => "resumable",
         }
     }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Once, Self::Resumable].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl Param for Kind {
+    fn value(&self) -> Value<'_> {
+        Value::Text(Cow::Borrowed(self.as_str()))
+    }
+}
+
+impl Column for Kind {
+    fn from_value(value: Value<'_>) -> Result<Self> {
+        let text = String::from_value(value)?;
+        Self::parse(&text).ok_or_else(|| Error::internal(format!("a column holds the kind of upload {text}")))
+    }
 }
 
 /// An upload.
@@ -66,8 +85,8 @@ pub struct Upload {
     pub object_id: ObjectId,
     /// Whose it is.
     pub owner_id: UserId,
-    /// `once` or `resumable`.
-    pub kind: String,
+    /// How it comes.
+    pub kind: Kind,
     /// In bytes: how long it will be, or what is set aside for it.
     pub length: i64,
     /// The file's name.
@@ -99,7 +118,7 @@ from_row!(Upload {
 
 /// Notes an upload before storage hears of it; false if that would be more than `quota` bytes for its owner, `Conflict` if
 /// they have too many under way.
-pub async fn begin(db: &Db, upload: &Upload, kind: Kind, quota: i64, most: i64) -> Result<bool> {
+pub async fn begin(db: &Db, upload: &Upload, quota: i64, most: i64) -> Result<bool> {
     db.write(|tx| async move {
         // Whoever else begins an upload of the same user waits, so that together they keep to the quota.
         super::lock(&tx).await?;
@@ -111,11 +130,10 @@ pub async fn begin(db: &Db, upload: &Upload, kind: Kind, quota: i64, most: i64) 
         if under_way >= most {
             return Err(Error::conflict("You have too many uploads under way: finish or cancel one first"));
         }
-        let Upload { id, object_id, owner_id, length, name, title, visibility, expires_at, metadata, .. } =
-            upload;
-        let kind = kind.as_str();
+        let Upload { id, object_id, owner_id, kind, length, name, title, .. } = upload;
+        let Upload { visibility, expires_at, metadata, .. } = upload;
         let row: &[&dyn Param] =
-            &[id, object_id, owner_id, &kind, length, name, title, visibility, expires_at, metadata];
+            &[id, object_id, owner_id, kind, length, name, title, visibility, expires_at, metadata];
         tx.execute(INSERT, row).await.map(|_| true)
     })
     .await

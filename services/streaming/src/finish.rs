@@ -8,12 +8,13 @@ use containers::Step;
 use db::{IdempotencyKey, StoredAnswer};
 use kernel::{Error, Kind, Result, VideoId};
 use objects::Piece;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::known::LookUp;
 use crate::model::{self, Video};
 use crate::store::{self, uploads, uploads::Upload};
+use crate::telling::telling;
 use crate::uploads::Abandon;
 use crate::{Streaming, api, meters};
 
@@ -82,16 +83,8 @@ impl Streaming {
     }
 
     async fn finish_taken(&self, upload: &Upload, key: Option<&IdempotencyKey>) -> Result<Video> {
-        let mut making = std::pin::pin!(self.make(upload, key));
-        let mut tick = interval(TOLD_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tick.tick().await;
-        let made = loop {
-            tokio::select! {
-                made = &mut making => break made,
-                _ = tick.tick() => uploads::hold(&self.0.db, upload.id, self.believed()).await?,
-            }
-        };
+        let hold = || uploads::hold(&self.0.db, upload.id, self.believed());
+        let made = telling(TOLD_EVERY, hold, self.make(upload, key)).await?;
         match &made {
             Err(error) if error.kind == Kind::UnsupportedType => {
                 uploads::refuse(&self.0.db, upload, &error.to_string()).await?;

@@ -20,6 +20,7 @@ mod publish;
 mod raw;
 mod seats;
 mod store;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod tus;

@@ -6,9 +6,9 @@ use contracts::Visibility;
 use futures_util::FutureExt as _;
 use kernel::{Error, Kind as Failing, ObjectId, Result, UserId, VideoId};
 use objects::{Appended, Part};
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::store::uploads::{self, Kind, Upload};
+use crate::telling::telling;
 use crate::{Streaming, model};
 
 /// An upload by one request that has not been heard of for so long has nobody any more.
@@ -101,21 +101,10 @@ impl Streaming {
 
     /// Appends to an upload; while bytes come, it is kept.
     pub(crate) async fn append(&self, upload: &Upload, part: Part) -> Result<Appended> {
-        let appending = self.0.objects.append(upload.object_id, part);
-        let kept = self.kept(upload.kind);
-        uploads::put_off(&self.0.db, upload.id, self.0.web.clock().now() + kept).await?;
-        let mut tick = interval(TOLD_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tick.tick().await;
-        let mut appending = std::pin::pin!(appending);
-        loop {
-            tokio::select! {
-                done = &mut appending => return done,
-                _ = tick.tick() => {
-                    uploads::put_off(&self.0.db, upload.id, self.0.web.clock().now() + kept).await?;
-                }
-            }
-        }
+        let until = || self.0.web.clock().now() + self.kept(upload.kind);
+        let keep = || uploads::put_off(&self.0.db, upload.id, until());
+        keep().await?;
+        telling(TOLD_EVERY, keep, self.0.objects.append(upload.object_id, part)).await?
     }
 
     /// Somebody's uploads, the latest first, with how much of each is here.

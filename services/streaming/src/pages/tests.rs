@@ -15,7 +15,8 @@ use crate::admission::Barred;
 use crate::model::{Poster, Video};
 use crate::store::admissions::Offer;
 use crate::store::sittings::Entry;
-use house::{FILM, House};
+use crate::tests::House;
+use house::FILM;
 
 const HOSTILE: &str = "\"><script>alert('x')</script>";
 const NOW: Instant = Instant::from_millis(1_800_000_000_000);
@@ -186,19 +187,19 @@ async fn the_catalogue_says_who_may_watch_what() {
     house.film("Faust", "private").await;
     let nobody = house.page("/videos", "").await;
     nobody.shows(&["Metropolis", "Open to all", "Ticket needed"]);
-    assert!(!nobody.text.contains("Faust") && !nobody.text.contains("tabs__list"), "{}", nobody.text);
-    assert!(nobody.text.find("Nosferatu") < nobody.text.find("Metropolis"), "the newest first");
+    assert!(!nobody.text().contains("Faust") && !nobody.text().contains("tabs__list"), "{}", nobody.text());
+    assert!(nobody.text().find("Nosferatu") < nobody.text().find("Metropolis"), "the newest first");
     let own = house.page("/videos", &house.owner.cookie).await;
     own.shows(&["Faust", "Yours alone", "Yours, with a ticket", "Yours, open to all", "/videos/mine"]);
     let other = house.page("/videos", &house.other.cookie).await;
     other.shows(&["Ticket needed"]);
-    assert!(!other.text.contains("Continue watching"), "{}", other.text);
+    assert!(!other.text().contains("Continue watching"), "{}", other.text());
 
-    let order = house.bought(&house.ticket(gated, "Row 1", [None, None]).await).await;
+    let order = house.bought(&house.on_sale(gated, "Row 1", [None, None]).await).await;
     house.page("/videos", &house.other.cookie).await.shows(&["You have a ticket"]);
-    house.refunded(order).await;
+    house.refunded(&order).await;
     house.page("/videos", &house.other.cookie).await.shows(&["Ticket needed"]);
-    house.bought(&house.ticket(gated, "Row 2", [None, Some(1)]).await).await;
+    house.bought(&house.on_sale(gated, "Row 2", [None, Some(1)]).await).await;
     house.clock.advance(std::time::Duration::from_secs(1));
     house.page("/videos", &house.other.cookie).await.shows(&["Ticket needed"]);
 
@@ -214,11 +215,15 @@ async fn the_catalogue_is_read_in_parts() {
     }
     let first = house.page("/videos", "").await;
     first.shows(&["Reel 24.", "Reel 01.", "rel=\"next\""]);
-    assert!(!first.text.contains("Reel 00."), "{}", first.text);
-    let next = first.text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(!first.text().contains("Reel 00."), "{}", first.text());
+    let next = first.text().split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let second = house.page(next, "").await;
     second.shows(&["Reel 00.", "Back to the newest"]);
-    assert!(!second.text.contains("Reel 01.") && !second.text.contains("rel=\"next\""), "{}", second.text);
+    assert!(
+        !second.text().contains("Reel 01.") && !second.text().contains("rel=\"next\""),
+        "{}",
+        second.text()
+    );
     assert_eq!(house.page("/videos?after=x", "").await.status, 404);
 }
 
@@ -235,11 +240,11 @@ async fn who_is_admitted_has_a_player() {
         "<h1 class=\"screening__title\">Metropolis</h1>",
     ]);
     for absent in ["data-history", "Your video", "poster=", "<track"] {
-        assert!(!nobody.text.contains(absent), "{absent}: {}", nobody.text);
+        assert!(!nobody.text().contains(absent), "{absent}: {}", nobody.text());
     }
     let own = house.page(&path, &house.owner.cookie).await;
     own.shows(&["Your video", &format!("{path}/edit"), &format!("data-history=\"/api/history/{id}\"")]);
-    assert!(!own.text.contains("Sell tickets"), "{}", own.text);
+    assert!(!own.text().contains("Sell tickets"), "{}", own.text());
 
     house.watched(id, 65).await;
     let other = house.page(&path, &house.other.cookie).await;
@@ -249,7 +254,11 @@ async fn who_is_admitted_has_a_player() {
         "?from=start",
     ]);
     let start = house.page(&format!("{path}?from=start"), &house.other.cookie).await;
-    assert!(!start.text.contains("#t=") && start.text.contains("data-resumed hidden"), "{}", start.text);
+    assert!(
+        !start.text().contains("#t=") && start.text().contains("data-resumed hidden"),
+        "{}",
+        start.text()
+    );
     assert_eq!(house.page(&format!("/videos/{}", VideoId::new(&house.clock)), "").await.status, 404);
 }
 
@@ -265,10 +274,10 @@ async fn who_is_not_admitted_is_told_why_and_what_admits() {
         "None is on sale",
         "data-reload-on-status",
     ]);
-    let ticket = house.ticket(id, "Row 1", [Some(60_000), Some(120_000)]).await;
+    let ticket = house.on_sale(id, "Row 1", [Some(60_000), Some(120_000)]).await;
     let barred = house.page(&path, cookie).await;
     barred.shows(&["You have no ticket", &format!("href=\"/tickets/{}\"", ticket.id), "Admits from"]);
-    assert!(!barred.text.contains("<video") && !barred.text.contains("player.js"), "{}", barred.text);
+    assert!(!barred.text().contains("<video") && !barred.text().contains("player.js"), "{}", barred.text());
 
     let order = house.bought(&ticket).await;
     house.page(&path, cookie).await.shows(&["It has not begun yet", "Your ticket admits from"]);
@@ -277,7 +286,7 @@ async fn who_is_not_admitted_is_told_why_and_what_admits() {
     admitted.shows(&["<video", "You have a ticket"]);
     house.clock.advance(std::time::Duration::from_secs(60));
     house.page(&path, cookie).await.shows(&["What your ticket admitted to is over"]);
-    house.refunded(order).await;
+    house.refunded(&order).await;
     house.page(&path, cookie).await.shows(&["You have no ticket"]);
 
     let hidden = format!("/videos/{}", house.film("Faust", "private").await);
@@ -290,7 +299,7 @@ async fn who_is_not_admitted_is_told_why_and_what_admits() {
 async fn an_open_player_hears_that_its_ticket_is_gone() {
     let house = House::new().await;
     let id = house.film("Nosferatu", "ticket").await;
-    let order = house.bought(&house.ticket(id, "Row 1", [None, None]).await).await;
+    let order = house.bought(&house.on_sale(id, "Row 1", [None, None]).await).await;
     let request = Request::get(format!("/videos/{id}/live")).header("cookie", &house.other.cookie);
     let mut stream =
         house.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_body();
@@ -300,13 +309,13 @@ async fn an_open_player_hears_that_its_ticket_is_gone() {
         String::from_utf8(bytes.to_vec()).unwrap()
     };
     assert!(next().await.contains(r#""status":"admitted""#));
-    house.refunded(order).await;
+    house.refunded(&order).await;
     let told = next().await;
     assert!(told.contains(r#""status":"refused""#) && told.contains("does not admit"), "{told}");
     let now = house.page(&format!("/videos/{id}/now"), &house.other.cookie).await;
-    assert!(now.text.contains(r#""status":"refused""#), "{}", now.text);
+    assert!(now.text().contains(r#""status":"refused""#), "{}", now.text());
     let stranger = house.page(&format!("/videos/{id}/now"), "").await;
-    assert!(stranger.text.contains("Sign in"), "{}", stranger.text);
+    assert!(stranger.text().contains("Sign in"), "{}", stranger.text());
 }
 
 #[tokio::test]
@@ -319,10 +328,10 @@ async fn a_link_is_made_for_who_may_watch() {
     assert_eq!(house.submit(&path, &house.owner.cookie, "expiresIn=0").await.status, 400);
     let reply = house.submit(&path, &house.owner.cookie, "expiresIn=3600").await;
     reply.shows(&["http://localhost/video?id=", "It ends"]);
-    let text = reply.text.split("<p class=\"address\">http://localhost").nth(1).unwrap();
+    let text = reply.text().split("<p class=\"address\">http://localhost").nth(1).unwrap();
     let address = text.split('<').next().unwrap().replace("&#38;", "&");
     let film = house.page(&address, "").await;
-    assert_eq!((film.status, film.text.len()), (200, FILM.len()), "whoever has it watches");
+    assert_eq!((film.status, film.text().len()), (200, FILM.len()), "whoever has it watches");
 }
 
 #[tokio::test]
@@ -334,19 +343,19 @@ async fn history_is_ones_own_and_can_be_forgotten() {
     house.watched(id, 65).await;
     house.watched(secret, 5).await;
     let shown = house.page("/history", &house.other.cookie).await;
-    assert!(shown.text.find("Faust") < shown.text.find("Metropolis"), "the latest first");
+    assert!(shown.text().find("Faust") < shown.text().find("Metropolis"), "the latest first");
     house
         .submit(&format!("/videos/{secret}/edit"), &house.owner.cookie, "title=Faust&visibility=private")
         .await;
     let shown = house.page("/history", &house.other.cookie).await;
     shown.shows(&["Metropolis", "1:05", "Continue"]);
-    assert!(!shown.text.contains("Faust"), "it is private now: {}", shown.text);
+    assert!(!shown.text().contains("Faust"), "it is private now: {}", shown.text());
     house.page("/history", &house.owner.cookie).await.shows(&["Nothing watched yet"]);
     for _ in 0..2 {
         let removed = house.submit(&format!("/history/{id}/remove"), &house.other.cookie, "").await;
         assert_eq!(removed.goes_to(), (303, "/history"));
     }
-    assert!(!house.page("/history", &house.other.cookie).await.text.contains("Metropolis"));
+    assert!(!house.page("/history", &house.other.cookie).await.text().contains("Metropolis"));
     for garbage in ["x", "1", "1.x", "x.01a1fca4-b8e7-7056-8f19-2e9d7c4a60b1"] {
         let reply = house.page(&format!("/history?after={garbage}"), &house.other.cookie).await;
         assert_eq!(reply.status, 404, "{garbage}");
@@ -362,9 +371,9 @@ async fn a_long_history_is_read_in_parts() {
     }
     let first = house.page("/history", &house.other.cookie).await;
     first.shows(&["Reel 24.", "Reel 01."]);
-    assert!(!first.text.contains("Reel 00."), "{}", first.text);
-    let next = first.text.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(!first.text().contains("Reel 00."), "{}", first.text());
+    let next = first.text().split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let second = house.page(next, &house.other.cookie).await;
     second.shows(&["Reel 00.", "Back to the latest"]);
-    assert!(!second.text.contains("Reel 01."), "{}", second.text);
+    assert!(!second.text().contains("Reel 01."), "{}", second.text());
 }

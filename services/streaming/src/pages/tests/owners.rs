@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::house::{FILM, House, PICTURE};
+use super::house::{FILM, PICTURE};
 use crate::Settings;
+use crate::tests::House;
 
 #[tokio::test]
 async fn a_form_uploads_a_film_in_one_go() {
@@ -38,22 +39,27 @@ async fn a_film_that_cannot_be_had_says_why_beside_the_field() {
         (415, ("a.mp4", b"text"), "This is no video"),
     ] {
         let reply = house.submit_file("/videos/new", cookie, &texts, file).await;
-        assert_eq!(reply.status, status, "{}", reply.text);
-        assert!(reply.text.contains(told) && reply.text.contains("id=\"f-file-error\""), "{}", reply.text);
+        assert_eq!(reply.status, status, "{}", reply.text());
         assert!(
-            reply.text.contains("value=\"Tea\"") && reply.text.contains("\"ticket\" selected"),
+            reply.text().contains(told) && reply.text().contains("id=\"f-file-error\""),
             "{}",
-            reply.text
+            reply.text()
+        );
+        assert!(
+            reply.text().contains("value=\"Tea\"") && reply.text().contains("\"ticket\" selected"),
+            "{}",
+            reply.text()
         );
     }
     let reply = house.submit_file("/videos/new", cookie, &[("visibility", "all")], ("a.mp4", FILM)).await;
-    assert!(reply.status == 400 && reply.text.contains("f-visibility-error"), "{}", reply.text);
+    assert!(reply.status == 400 && reply.text().contains("f-visibility-error"), "{}", reply.text());
     let film = [FILM, &[0; 700]].concat();
     assert_eq!(house.submit_file("/videos/new", cookie, &[], ("a.mp4", &film)).await.status, 303);
     let full = house.submit_file("/videos/new", cookie, &[], ("b.mp4", &film)).await;
-    assert_eq!(full.status, 507, "{}", full.text);
-    assert!(full.text.contains("more than the 1.1 KiB"), "{}", full.text);
-    let text = house.page("/videos/mine", cookie).await.text;
+    assert_eq!(full.status, 507, "{}", full.text());
+    assert!(full.text().contains("more than the 1.1 KiB"), "{}", full.text());
+    let page = house.page("/videos/mine", cookie).await;
+    let text = page.text();
     assert_eq!(text.matches("class=\"row\"").count(), 1, "nothing is left of what was refused: {text}");
     assert_eq!(house.submit("/videos/new", cookie, "title=x").await.status, 415);
 }
@@ -77,13 +83,13 @@ async fn uploads_under_way_are_listed_and_can_be_ended() {
         &format!("data-location=\"{location}\""),
     ]);
     house.page("/videos/mine", &house.owner.cookie).await.shows(&["An upload is under way"]);
-    assert!(!house.page("/videos/new", &house.other.cookie).await.text.contains("film.mp4"));
+    assert!(!house.page("/videos/new", &house.other.cookie).await.text().contains("film.mp4"));
 
     let cancel = format!("/videos/uploads/{id}/cancel");
     assert_eq!(house.submit(&cancel, &house.other.cookie, "").await.goes_to(), (303, "/videos/new"));
     house.page("/videos/new", &house.owner.cookie).await.shows(&["film.mp4"]);
     assert_eq!(house.submit(&cancel, &house.owner.cookie, "").await.goes_to(), (303, "/videos/new"));
-    assert!(!house.page("/videos/new", &house.owner.cookie).await.text.contains("film.mp4"));
+    assert!(!house.page("/videos/new", &house.owner.cookie).await.text().contains("film.mp4"));
 }
 
 #[tokio::test]
@@ -100,9 +106,9 @@ async fn an_owner_changes_a_video_and_nobody_else() {
     );
     house.page(&edit, cookie).await.shows(&["value=\"M\"", "\"ticket\" selected", "/tickets/new?videoId="]);
     let wrong = house.submit(&edit, cookie, "title=&visibility=all").await;
-    assert_eq!(wrong.status, 400, "{}", wrong.text);
+    assert_eq!(wrong.status, 400, "{}", wrong.text());
     for field in ["f-title-error", "f-visibility-error"] {
-        assert!(wrong.text.contains(field), "{}", wrong.text);
+        assert!(wrong.text().contains(field), "{}", wrong.text());
     }
     for (sub, form) in [
         ("edit", "title=X&visibility=public"),
@@ -124,17 +130,17 @@ async fn a_video_to_which_tickets_were_sold_stays() {
     let house = House::new().await;
     let cookie = house.owner.cookie.as_str();
     let id = house.film("Metropolis", "ticket").await;
-    let order = house.bought(&house.ticket(id, "Row 1", [None, None]).await).await;
+    let order = house.bought(&house.on_sale(id, "Row 1", [None, None]).await).await;
     let path = format!("/videos/{id}");
     let hidden = house.submit(&format!("{path}/edit"), cookie, "title=M&visibility=private").await;
-    assert!(hidden.status == 409 && hidden.text.contains("f-visibility-error"), "{}", hidden.text);
+    assert!(hidden.status == 409 && hidden.text().contains("f-visibility-error"), "{}", hidden.text());
     let kept = house.submit(&format!("{path}/delete"), cookie, "").await;
     assert!(
-        kept.status == 409 && kept.text.contains("It cannot be deleted: Tickets were sold"),
+        kept.status == 409 && kept.text().contains("It cannot be deleted: Tickets were sold"),
         "{}",
-        kept.text
+        kept.text()
     );
-    house.refunded(order).await;
+    house.refunded(&order).await;
     assert_eq!(house.submit(&format!("{path}/delete"), cookie, "").await.goes_to(), (303, "/videos/mine"));
     assert_eq!(house.page(&path, cookie).await.status, 404);
 }
@@ -152,7 +158,7 @@ async fn a_picture_is_hung_up_and_taken_down() {
     ] {
         let reply = house.submit_file(&poster, cookie, &[], file).await;
         assert_eq!(reply.status, status, "{told}");
-        assert!(reply.text.contains(told) && reply.text.contains("f-poster-error"), "{}", reply.text);
+        assert!(reply.text().contains(told) && reply.text().contains("f-poster-error"), "{}", reply.text());
     }
     assert_eq!(house.submit_file(&poster, &house.other.cookie, &[], ("a.png", PICTURE)).await.status, 401);
     let hung = house.submit_file(&poster, cookie, &[], ("a.png", PICTURE)).await;
@@ -178,18 +184,18 @@ async fn captions_are_added_by_language() {
         (415, "en", &b"SRT"[..], "f-vtt-error"),
     ] {
         let reply = house.submit_file(&captions, cookie, &[("lang", lang)], ("a.vtt", bytes)).await;
-        assert_eq!(reply.status, status, "{}", reply.text);
-        assert!(reply.text.contains(field), "{}", reply.text);
+        assert_eq!(reply.status, status, "{}", reply.text());
+        assert!(reply.text().contains(field), "{}", reply.text());
     }
     let added = house.submit_file(&captions, cookie, &[("lang", "pt-BR")], ("a.vtt", vtt)).await;
     assert_eq!(added.goes_to(), (303, format!("/videos/{id}/edit#captions").as_str()));
     let page = house.page(&format!("/videos/{id}"), "").await;
     page.shows(&[&format!("src=\"/api{captions}/pt-br\""), "srclang=\"pt-br\" label=\"Português (BR)\""]);
-    assert!(house.page(&format!("/api{captions}/pt-br"), "").await.text.contains("Hello"));
+    assert!(house.page(&format!("/api{captions}/pt-br"), "").await.text().contains("Hello"));
     for _ in 0..2 {
         assert_eq!(house.submit(&format!("{captions}/drop"), cookie, "lang=pt-br").await.status, 303);
     }
-    assert!(!house.page(&format!("/videos/{id}"), "").await.text.contains("<track"));
+    assert!(!house.page(&format!("/videos/{id}"), "").await.text().contains("<track"));
 }
 
 #[tokio::test]
@@ -233,7 +239,7 @@ async fn what_a_player_says_counts_for_more_than_what_was_delivered() {
     assert!(sit().await);
     assert_eq!(delivered(50_000).await, 50_000, "a player that says nothing");
     let path = format!("/api/history/{id}");
-    house.call("PUT", &path, &house.other.cookie, json!({"position": 20})).await;
+    house.call("PUT", &path, Some(&house.other), json!({"position": 20})).await;
     assert_eq!(delivered(80_000).await, 20_000);
     house.clock.advance(std::time::Duration::from_secs(2));
     assert!(sit().await, "another sitting");

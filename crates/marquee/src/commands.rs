@@ -8,7 +8,7 @@ use std::time::Duration;
 use kernel::{Error, Kind, Result};
 
 use crate::control::{self, Command};
-use crate::{House, Service, Settings, data_dir, gateway, house, openapi};
+use crate::{House, Service, Settings, data_dir, databases, gateway, openapi};
 
 /// A password longer than any that is allowed.
 const PASSWORD: u64 = 4096;
@@ -23,7 +23,7 @@ pub(crate) async fn migrate(settings: Settings) -> Result<ExitCode> {
         Err(error) => return Err(error),
     };
     for service in &settings.services {
-        house::database(&settings, *service, migrate).await?;
+        databases::open(&settings, *service, migrate).await?;
     }
     if migrate && settings.services.contains(&Service::Payments) {
         gateway::open(&settings, true).await?;

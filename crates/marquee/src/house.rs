@@ -9,10 +9,10 @@ use accounts::Accounts;
 use axum::Router;
 use cache::{Memory, Redis};
 use counters::Counters;
-use db::{Db, LEASE};
+use db::Db;
 use events::{Bus, Job, Nats, Subscription};
 use expiration::Expiration;
-use kernel::{Error, Instant, Kind, Result};
+use kernel::{Error, Instant, Result};
 use mail::Mail;
 use objects::{Objects, Remote, Signer, Store};
 use orders::Orders;
@@ -20,7 +20,6 @@ use payments::Payments;
 use storage::Storage;
 use streaming::Streaming;
 use tickets::Tickets;
-use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Web;
@@ -28,17 +27,12 @@ use web::Web;
 use crate::progress::telling;
 use crate::report::{Inspector, Seen};
 use crate::{
-    Service, Settings, data_dir, gateway, neighbours, operations, pages, reference, secrets, telemetry,
+    Service, Settings, data_dir, databases, gateway, neighbours, operations, pages, reference, secrets,
+    telemetry,
 };
 
-/// Published events and old answers are looked through this often.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// An open page of the house's health is renewed this often; nothing is looked at where none is open.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// Published events are kept this long, so that they can be published again.
-const EVENTS_KEPT: Duration = Duration::from_secs(7 * 86_400);
-/// How long a start waits for a database that is away, or just starting itself.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The services of this process, open.
 pub struct House {
@@ -124,7 +118,7 @@ impl House {
     }
 
     async fn add(&mut self, service: Service, settings: &Settings, migrate: bool) -> Result<()> {
-        let db = database(settings, service, migrate).await?;
+        let db = databases::open(settings, service, migrate).await?;
         let (own, web) = (db.clone(), self.web.clone());
         match service {
             Service::Accounts => {
@@ -317,7 +311,7 @@ impl House {
                 Bus::nats(nats.clone())
             }
             None => {
-                self.be_alone().await?;
+                databases::be_alone(&self.databases, &self.owner).await?;
                 Bus::local(self.subscriptions.clone())
             }
         };
@@ -329,7 +323,7 @@ impl House {
         let services = services.collect();
         events::run(&bus, services, &self.owner, tasks, stop);
         for db in &self.databases {
-            tasks.spawn((prune(db.clone()).run)(stop.clone()));
+            tasks.spawn((databases::prune(db.clone()).run)(stop.clone()));
         }
         tasks.spawn((look_again(self.web.clone()).run)(stop.clone()));
         tasks.spawn((telemetry::upkeep()?.run)(stop.clone()));
@@ -348,26 +342,6 @@ impl House {
         }
         Ok(())
     }
-
-    /// Without a bus, events do not leave this process, so nobody else may work on its databases. Whoever
-    /// was killed a moment ago still has its leases for a moment.
-    async fn be_alone(&self) -> Result<()> {
-        let deadline = time::Instant::now() + LEASE + Duration::from_secs(1);
-        let _telling =
-            telling("waiting for another marquee on this database, which may have been killed, to be gone");
-        for db in &self.databases {
-            while db.feed(&self.owner).await?.is_none() {
-                if time::Instant::now() > deadline {
-                    return Err(Error::conflict(
-                        "another marquee works on this database: set NATS_URL for both, by which they share \
-                         the work, or stop the other",
-                    ));
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Signs requests to storage, and checks them.
@@ -379,59 +353,10 @@ fn elsewhere(service: Service) -> Error {
     Error::invalid(format!("{service} does not run in this process"))
 }
 
-/// Opens a service's database, once it answers; `migrate` brings it up to date.
-pub(crate) async fn database(settings: &Settings, service: Service, migrate: bool) -> Result<Db> {
-    let _telling = telling(format!("opening the database of {service}"));
-    let db = Db::open(&settings.location(service.name()), service.name(), settings.clock.clone())?;
-    awake(&db).await?;
-    if migrate {
-        db.migrate(service.migrations()).await?;
-    } else {
-        db.check_migrated(service.migrations()).await?;
-    }
-    Ok(db)
-}
-
-/// Waits until a database answers: it may be starting at the same time.
-async fn awake(db: &Db) -> Result<()> {
-    let deadline = time::Instant::now() + PATIENCE;
-    let mut told = false;
-    loop {
-        match db.ping().await {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind != Kind::Unavailable => return Err(error),
-            Err(error) if time::Instant::now() > deadline => {
-                let told =
-                    format!("the database of {} is away: see that DATABASE_URL leads to it", db.name());
-                return Err(Error::unavailable(told).because(error));
-            }
-            Err(error) if !told => {
-                told = true;
-                tracing::warn!(db = db.name(), error = ?error, "waiting for the database");
-            }
-            Err(_) => {}
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
 /// Tells operators who have the house's page open to look again.
 fn look_again(web: Web) -> Job {
     Job::periodic("look again", LOOK_EVERY, move || {
         web.changes().hear(pages::HEALTH);
         ready(Ok(()))
-    })
-}
-
-/// Keeps the tables that every database has from growing for ever.
-fn prune(db: Db) -> Job {
-    Job::periodic("prune", PRUNE_EVERY, move || {
-        let db = db.clone();
-        async move {
-            let now = db.clock().now();
-            while db.outbox_prune(now - EVENTS_KEPT).await? == 1000 {}
-            while db.prune_answers(now).await? == 1000 {}
-            Ok(())
-        }
     })
 }

@@ -10,6 +10,7 @@ mod collect;
 mod commands;
 mod control;
 mod data_dir;
+mod databases;
 mod demo;
 mod flags;
 mod gateway;

@@ -6,7 +6,7 @@ use std::fs;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use rustix::param::clock_ticks_per_second;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Says what the series mean. The recorder has to be installed before.
@@ -18,6 +18,16 @@ pub(crate) fn describe() {
     describe_gauge!("process_open_fds", "Files and connections that are open.");
     describe_gauge!("process_max_fds", "Files and connections that may be open; 0 is any number.");
     describe_gauge!("process_start_time_seconds", Unit::Seconds, "When the process started, since 1970.");
+}
+
+/// Allows itself as many files and connections as it may have at all. Fewer is the usual limit, for the sake of programs that
+/// use `select`.
+pub(crate) fn allow_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(e) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(error = %e, "the limit of open files stays as it is");
+    }
 }
 
 /// Brings the metrics up to date.

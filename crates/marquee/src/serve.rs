@@ -21,9 +21,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::linger::Linger;
+use crate::connection::Connections;
 use crate::progress::telling;
-use crate::{House, Settings, control, data_dir, demo, tls};
+use crate::{House, Settings, control, data_dir, demo, process, tls};
 
 /// How long requests in flight may take at the end.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -85,17 +85,20 @@ pub async fn start(settings: Settings, no_migrate: bool) -> Result<Running> {
     let closed = CancellationToken::new();
     if let Some((config, (listener, address))) = tls {
         let behind = if settings.tls.self_signed { routes.clone() } else { tls::strict(routes.clone()) };
-        let server = axum_server::from_tcp_rustls(listener, config).map_err(cannot_listen)?.map(Linger);
+        let server = axum_server::from_tcp_rustls(listener, config).map_err(cannot_listen)?.map(Connections);
         doors.push(Door::open(server, behind, settings.head_timeout, &closed));
         routes = tls::plain(routes, settings.public_url.as_deref(), address.port());
     }
-    let server = axum_server::from_tcp(listener).map_err(cannot_listen)?.acceptor(Linger(sendfile::Acceptor));
+    let server =
+        axum_server::from_tcp(listener).map_err(cannot_listen)?.acceptor(Connections(sendfile::Acceptor));
     doors.push(Door::open(server, routes, settings.head_timeout, &closed));
     Ok(Running { house, address, tls_address, doors, closed, tasks, stop, _lock: lock })
 }
 
 /// What is held of an answer for a client who takes it slowly, in bytes, and the longest head of a request.
 const HELD: usize = 64 * 1024;
+/// Requests of one HTTP/2 connection at a time, as few as RFC 9113, section 6.5.2, finds enough.
+const STREAMS: u32 = 100;
 
 /// One listener and what serves it.
 struct Door {
@@ -122,8 +125,9 @@ impl Door {
         let handle = Handle::new();
         let mut server = server.handle(handle.clone());
         let timer = hyper_util::rt::TokioTimer::new();
-        let mut http = server.http_builder().http1();
-        http.timer(timer).header_read_timeout(head_timeout).max_buf_size(HELD);
+        let http = server.http_builder();
+        http.http1().timer(timer).header_read_timeout(head_timeout).max_buf_size(HELD);
+        http.http2().max_send_buf_size(HELD).max_concurrent_streams(STREAMS);
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         let closed = closed.clone().drop_guard();
         let server = tokio::spawn(async move {
@@ -188,6 +192,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> Result<ExitCo
     let failed = |e| Error::internal("cannot listen for signals").because(e);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    process::allow_files();
     let greeting = Greeting::before(&settings);
     let running = start(settings, no_migrate).await?;
     greeting.say(&running);

@@ -7,7 +7,6 @@ use kernel::{Clock, Error, Instant, Result};
 use ring::hmac;
 use std::time::Duration;
 
-
 /// How long a signature counts; a request that has begun by then may take longer.
 const LIFE: Duration = Duration::from_secs(60);
 const SCHEME: &str = "Marquee-Storage ";

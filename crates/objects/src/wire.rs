@@ -148,10 +148,12 @@ impl Digest {
     }
 
     fn read(text: &str) -> Result<Self> {
-        let found = text.split_once(':').and_then(|(kind, hex)| match (kind, HEXLOWER.decode(hex.as_bytes()).ok()?) {
-            ("sha1", bytes) if bytes.len() == 20 => Some(Self::Sha1(bytes)),
-            ("sha256", bytes) if bytes.len() == 32 => Some(Self::Sha256(bytes)),
-            _ => None,
+        let found = text.split_once(':').and_then(|(kind, hex)| {
+            match (kind, HEXLOWER.decode(hex.as_bytes()).ok()?) {
+                ("sha1", bytes) if bytes.len() == 20 => Some(Self::Sha1(bytes)),
+                ("sha256", bytes) if bytes.len() == 32 => Some(Self::Sha256(bytes)),
+                _ => None,
+            }
         });
         found.ok_or_else(|| Error::invalid("The digest is not as streaming writes it"))
     }

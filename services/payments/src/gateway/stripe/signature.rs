@@ -28,7 +28,11 @@ impl Secret {
         let message = [time.as_bytes(), b".", body].concat();
         // In constant time.
         let fits = |tag: Vec<u8>| hmac::verify(&self.0, &message, &tag).is_ok();
-        if !parts().filter(|(name, _)| *name == "v1").filter_map(|(_, tag)| HEXLOWER.decode(tag.as_bytes()).ok()).any(fits) {
+        if !parts()
+            .filter(|(name, _)| *name == "v1")
+            .filter_map(|(_, tag)| HEXLOWER.decode(tag.as_bytes()).ok())
+            .any(fits)
+        {
             return Err(bad());
         }
         if now.as_seconds().abs_diff(at) > TOLERANCE {

@@ -259,7 +259,7 @@ async fn without_a_ticket_it_says_what_admits_and_opens_when_one_is_bought() {
     let film = matinee(&of_the_demo(&process, "buyer").await).await;
     let page = format!("{}/videos/{film}", process.base());
     browser.go(&page).await;
-    browser.shows("/videos/0", "Sign in and show your ticket").await;
+    browser.shows("/videos/0", "It takes a ticket to watch this").await;
     let mut guest = process.client();
     guest.sign_up("guest@example.com").await;
     browser.become_person(&guest, process.base()).await;

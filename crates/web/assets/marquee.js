@@ -97,6 +97,21 @@
     addEventListener("pageshow", (event) => event.persisted && release());
   }
 
+  // What can be copied.
+
+  for (const button of all("[data-copy]")) {
+    if (!navigator.clipboard) continue;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Copy it by hand";
+      }
+    });
+  }
+
   // Live values.
 
   const show = (root, state) => {

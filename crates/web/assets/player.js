@@ -108,6 +108,7 @@
     if (playing) film.play().catch(() => {});
   };
   const follow = () => {
+    for (const shown of document.querySelectorAll("[data-while-admitted]")) shown.hidden = root.dataset.state !== "admitted";
     if (root.dataset.state !== "admitted") return stop();
     if (stoppedAt === null) return;
     const at = stoppedAt;
@@ -165,6 +166,28 @@
     play(next);
     say(`Speed ${next}×`);
   };
+
+  // Speed and sound are as they were with the last video.
+
+  const REMEMBERED = "player";
+  try {
+    const { rate, volume, muted } = JSON.parse(localStorage.getItem(REMEMBERED) ?? "{}");
+    if (speeds.includes(rate)) play(rate);
+    if (volume >= 0 && volume <= 1) film.volume = volume;
+    film.muted = muted === true;
+  } catch {
+    // Nothing is remembered here.
+  }
+  const remember = () => {
+    const { playbackRate: rate, volume, muted } = film;
+    try {
+      localStorage.setItem(REMEMBERED, JSON.stringify({ rate, volume, muted }));
+    } catch {
+      // Nor will this be.
+    }
+  };
+  film.addEventListener("ratechange", remember);
+  film.addEventListener("volumechange", remember);
 
   // Keys.
 

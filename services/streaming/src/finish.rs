@@ -162,6 +162,9 @@ impl Streaming {
     async fn inspect(&self, upload: &Upload) -> Result<Found> {
         let (objects, id) = (&self.0.objects, upload.object_id);
         let size = objects.uploaded(id).await?;
+        if size == 0 {
+            return Err(Error::new(Kind::UnsupportedType, "This file is empty"));
+        }
         let head = objects.read_upload(id, 0..size.min(containers::HEAD as u64)).await?;
         let kind = containers::sniff(&head).ok_or_else(|| {
             Error::new(

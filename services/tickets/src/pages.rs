@@ -7,11 +7,12 @@ mod view;
 
 use std::collections::HashMap;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use kernel::{Error, Kind, Result, TicketId};
-use serde::Serialize;
+use kernel::{Error, Kind, Result, TicketId, VideoId};
+use serde::{Deserialize, Serialize};
 use web::{
     Answer, Form, FormView, MaybeSession, Page, PageSession, PathId, Problem, Routes, Session, see_other,
 };
@@ -34,9 +35,27 @@ pub(crate) fn routes() -> Routes<Tickets> {
         .route("/tickets/{id}/withdraw", post(withdraw))
 }
 
-async fn sell(State(tickets): State<Tickets>, PageSession(session): PageSession) -> web::Result<Response> {
+/// What of the address fills the form.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Preset {
+    /// The video that tickets are to be sold for.
+    video_id: Option<VideoId>,
+}
+
+async fn sell(
+    State(tickets): State<Tickets>,
+    PageSession(session): PageSession,
+    preset: std::result::Result<Query<Preset>, QueryRejection>,
+) -> web::Result<Response> {
+    let Query(preset) = preset.unwrap_or_default();
     let offered = tickets.offered(session.user, None).await?;
-    Ok(web::html(&tickets.sell_page(&session, FormView::default().with("capacity", "1"), offered)))
+    let values = FormView::default().with("capacity", "1");
+    let values = match offered.iter().find(|video| preset.video_id == Some(video.id)) {
+        Some(video) => values.with("videoId", video.id.to_string()).with("title", video.title.clone()),
+        None => values,
+    };
+    Ok(web::html(&tickets.sell_page(&session, values, offered)))
 }
 
 async fn offer(

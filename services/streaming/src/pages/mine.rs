@@ -20,6 +20,8 @@ pub struct MinePage {
     pub quota: Quota,
     /// How many uploads wait to be gone on with.
     pub under_way: usize,
+    /// Uploads that were no videos.
+    pub refused: usize,
     /// Whether this is not the first part.
     pub further: bool,
     /// The address of the next part.
@@ -77,11 +79,14 @@ pub async fn list(
     let mut videos = store::of_owner(db, user, &Span { after, limit: LIMIT, descending: true }).await?;
     let more = videos.len() > PER_PAGE;
     videos.truncate(PER_PAGE);
+    let uploads = uploads::of_owner(db, user).await?;
+    let (under_way, refused): (Vec<_>, Vec<_>) = uploads.iter().partition(|upload| upload.refused.is_none());
     Ok(web::html(&MinePage {
         page: streaming.page(Some(&session), "My videos", "/videos/mine"),
         rows: videos.iter().map(Row::new).collect(),
         quota: Quota::new(uploads::used(db, user).await?, streaming.0.settings.quota),
-        under_way: uploads::of_owner(db, user).await?.len(),
+        under_way: under_way.len(),
+        refused: refused.len(),
         further: after.is_some(),
         next: videos.last().filter(|_| more).map(|last| format!("/videos/mine?after={}", last.id)),
     }))

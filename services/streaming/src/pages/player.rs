@@ -120,7 +120,7 @@ impl BarredPage {
 /// Why somebody is not admitted, in a sentence.
 fn told(barred: Barred) -> &'static str {
     match barred {
-        Barred::Stranger => "Sign in and show your ticket",
+        Barred::Stranger => "It takes a ticket to watch this",
         Barred::Ticketless => "You have no ticket for this",
         Barred::Early(_) => "It has not begun yet",
         Barred::Late => "What your ticket admitted to is over",

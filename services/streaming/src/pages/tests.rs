@@ -158,6 +158,7 @@ fn every_page_escapes_what_people_wrote() {
                 rows: vec![mine::Row::new(&video)],
                 quota: mine::Quota::new(5 << 30, 10 << 30),
                 under_way: 2,
+                refused: 1,
                 further: true,
                 next: Some(HOSTILE.into()),
             }
@@ -269,7 +270,7 @@ async fn who_is_not_admitted_is_told_why_and_what_admits() {
     let path = format!("/videos/{id}");
     let cookie = house.other.cookie.as_str();
     house.page(&path, "").await.shows(&[
-        "Sign in and show your ticket",
+        "It takes a ticket to watch this",
         &format!("/signin?next={path}"),
         "None is on sale",
         "data-reload-on-status",
@@ -315,7 +316,7 @@ async fn an_open_player_hears_that_its_ticket_is_gone() {
     let now = house.page(&format!("/videos/{id}/now"), &house.other.cookie).await;
     assert!(now.text().contains(r#""status":"refused""#), "{}", now.text());
     let stranger = house.page(&format!("/videos/{id}/now"), "").await;
-    assert!(stranger.text().contains("Sign in"), "{}", stranger.text());
+    assert!(stranger.text().contains("takes a ticket"), "{}", stranger.text());
 }
 
 #[tokio::test]
@@ -328,7 +329,7 @@ async fn a_link_is_made_for_who_may_watch() {
     assert_eq!(house.submit(&path, &house.owner.cookie, "expiresIn=0").await.status, 400);
     let reply = house.submit(&path, &house.owner.cookie, "expiresIn=3600").await;
     reply.shows(&["http://localhost/video?id=", "It ends"]);
-    let text = reply.text().split("<p class=\"address\">http://localhost").nth(1).unwrap();
+    let text = reply.text().split("<p class=\"address\" id=\"address\">http://localhost").nth(1).unwrap();
     let address = text.split('<').next().unwrap().replace("&#38;", "&");
     let film = house.page(&address, "").await;
     assert_eq!((film.status, film.text().len()), (200, FILM.len()), "whoever has it watches");

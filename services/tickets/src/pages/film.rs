@@ -69,7 +69,7 @@ fn note(visibility: Visibility, own: bool) -> Option<&'static str> {
 
 /// How long a film is, for people: `45 s`, `12 min`, `1 h 32 min`. `millis` may be anything that a container says.
 fn length(millis: i64) -> String {
-    let seconds = millis.max(0).saturating_add(500) / 1000;
+    let seconds = millis.max(0) / 1000;
     let minutes = (seconds + 30) / 60;
     match (seconds, minutes) {
         (0..60, _) => format!("{seconds} s"),
@@ -90,10 +90,11 @@ mod tests {
             (0, "0 s"),
             (1_499, "1 s"),
             (59_400, "59 s"),
-            (59_500, "1 min"),
+            (59_999, "59 s"),
+            (60_000, "1 min"),
             (89_000, "1 min"),
             (90_000, "2 min"),
-            (3_569_000, "59 min"),
+            (3_569_999, "59 min"),
             (3_570_000, "1 h"),
             (5_520_000, "1 h 32 min"),
             (i64::MAX, "2562047788015 h 13 min"),

@@ -138,6 +138,8 @@ pub struct Row {
     pub title: String,
     pub is_title_long: bool,
     pub when: Option<Moment>,
+    /// Whether it admits to a video.
+    pub is_film: bool,
     pub price: String,
     pub is_price_long: bool,
     pub now: Left,
@@ -151,6 +153,7 @@ impl Row {
             title: ticket.title.clone(),
             is_title_long: ticket.title.chars().count() > SHORT_TITLE,
             when: ticket.starts_at.map(Moment::from),
+            is_film: ticket.video_id.is_some(),
             is_price_long: price.chars().count() > SHORT_PRICE,
             price,
             now: Left::of(ticket, now),

@@ -4,6 +4,7 @@ use contracts::{Event, VideoState, Visibility};
 use kernel::VideoId;
 
 use super::*;
+use crate::testing::House;
 
 pub fn video(title: &str) -> Video {
     Video {
@@ -114,4 +115,21 @@ async fn a_seller_chooses_a_video_and_when_it_opens() {
     assert_eq!(goes_to(&house.submit(&edit, &house.seller, &form("", "")).await), (303, path));
     let json = house.get(&format!("/api{path}"), "").await.json();
     assert_eq!((json.get("videoId"), json.get("opensAt")), (None, None), "None was chosen");
+}
+
+#[tokio::test]
+async fn the_form_that_a_film_leads_to_names_it_already() {
+    let house = House::new().await;
+    let film = house.published(&house.video("Nosferatu")).await;
+    let chosen = format!("value=\"{film}\" selected");
+    let text = house.get(&format!("/tickets/new?videoId={film}"), &house.seller).await.text;
+    assert!(text.contains(&chosen) && text.contains("value=\"Nosferatu\""), "{text}");
+    for (path, who) in [
+        (format!("/tickets/new?videoId={film}"), &house.buyer),
+        ("/tickets/new?videoId=7".to_owned(), &house.seller),
+        ("/tickets/new".to_owned(), &house.seller),
+    ] {
+        let reply = house.get(&path, who).await;
+        assert!(reply.status == 200 && !reply.text.contains("selected"), "{path}: {}", reply.text);
+    }
 }

@@ -77,7 +77,7 @@ impl Video {
 const NAME: usize = 120;
 
 /// What a file may be called here, from what it was called where it came from: the last part of that, without what
-/// means something in paths, URLs or headers. `kind` is what it ends in if nothing is left.
+/// means something in paths, URLs or headers. `ending` is what it ends in if nothing is left.
 pub fn file_name(given: &str, ending: &str) -> String {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let kept =

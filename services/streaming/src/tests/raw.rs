@@ -40,9 +40,10 @@ async fn a_video_is_uploaded_and_named() {
     }
     assert!((0.9..1.2).contains(&video["duration"].as_f64().unwrap()), "{video}");
     let id = video["id"].as_str().unwrap();
+    // Before anybody watches, for that is announced as well.
+    assert_eq!(house.announced().await, [(format!("video:{id}"), "video:created", 0)]);
     let seen = house.watch(id, Some(&house.owner)).await.expect(200);
     assert_eq!(seen.bytes, FIRST);
-    assert_eq!(house.announced().await, [(format!("video:{id}"), "video:created", 0)]);
     // What it is called and what it claims to be are not believed.
     let reply = send(&house, &house.owner, &[("content-type", "video/mp4")], WEBM).await.expect(201).json();
     assert_eq!((&reply["contentType"], &reply["path"]), (&json!("video/webm"), &json!("video.mp4")));

@@ -68,6 +68,9 @@ pub enum Event {
     /// Somebody began to watch a video.
     #[serde(rename = "play:created")]
     PlayCreated(PlayState),
+    /// Somebody watches on by another order.
+    #[serde(rename = "play:updated")]
+    PlayUpdated(PlayState),
 }
 
 impl Event {
@@ -91,6 +94,7 @@ impl Event {
             Self::VideoUpdated(_) => "video:updated",
             Self::VideoDeleted(_) => "video:deleted",
             Self::PlayCreated(_) => "play:created",
+            Self::PlayUpdated(_) => "play:updated",
         }
     }
 
@@ -127,7 +131,7 @@ impl Event {
             Self::VideoCreated(s) | Self::VideoUpdated(s) | Self::VideoDeleted(s) => {
                 format!("video:{}", s.id)
             }
-            Self::PlayCreated(s) => format!("play:{}", s.id),
+            Self::PlayCreated(s) | Self::PlayUpdated(s) => format!("play:{}", s.id),
         }
     }
 
@@ -152,7 +156,9 @@ impl Event {
             Self::VideoCreated(s) | Self::VideoUpdated(s) | Self::VideoDeleted(s) => {
                 [Some(s.id.as_uuid()), None, None]
             }
-            Self::PlayCreated(s) => [Some(s.id.as_uuid()), s.order_id.map(|id| id.as_uuid()), None],
+            Self::PlayCreated(s) | Self::PlayUpdated(s) => {
+                [Some(s.id.as_uuid()), s.order_id.map(|id| id.as_uuid()), None]
+            }
         };
         bits.into_iter().flatten().map(|id| id.as_u128())
     }
@@ -163,7 +169,8 @@ impl Event {
             Self::TicketCreated(s) | Self::TicketUpdated(s) => s.version,
             Self::OrderCreated(s) | Self::OrderUpdated(s) | Self::OrderCancelled(s) => s.version,
             Self::StockUpdated(s) => s.version,
-            Self::ExpirationComplete(_) | Self::SessionRevoked(_) | Self::PlayCreated(_) => 0,
+            Self::ExpirationComplete(_) | Self::SessionRevoked(_) => 0,
+            Self::PlayCreated(s) | Self::PlayUpdated(s) => s.version,
             Self::VideoCreated(s) | Self::VideoUpdated(s) | Self::VideoDeleted(s) => s.version,
             Self::PaymentCreated(s) | Self::PaymentUpdated(s) => s.version,
             Self::UserCreated(s) | Self::UserUpdated(s) | Self::UserDeleted(s) => s.version,

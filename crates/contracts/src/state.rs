@@ -299,6 +299,9 @@ pub struct VideoState {
 pub struct PlayState {
     /// This sitting.
     pub id: PlayId,
+    /// 0 as it begins; grows by one with each other order that admits.
+    #[serde(default)]
+    pub version: i64,
     /// What was watched.
     pub video_id: VideoId,
     /// Who watched, if they were signed in.
@@ -307,6 +310,6 @@ pub struct PlayState {
     /// The order that admitted them, if it took one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// When the first bytes were delivered.
+    /// When the first bytes were delivered; of a later version, the first by its order.
     pub began_at: Instant,
 }

@@ -24,6 +24,7 @@ impl Handler for Orders {
             "payment:created",
             "payment:updated",
             "play:created",
+            "play:updated",
             "user:deleted",
         ]
     }
@@ -40,7 +41,7 @@ impl Handler for Orders {
                         self.copy(tx, ticket).await?;
                         continue;
                     }
-                    Event::PlayCreated(play) => {
+                    Event::PlayCreated(play) | Event::PlayUpdated(play) => {
                         if let Some(order) = play.order_id {
                             let first = plays.entry(order).or_insert(play.began_at);
                             *first = play.began_at.min(*first);

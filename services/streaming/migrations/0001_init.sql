@@ -96,6 +96,9 @@ CREATE TABLE sittings (
     video_id TEXT NOT NULL,
     user_id TEXT,
     play_id TEXT NOT NULL,
+    -- By which order they were admitted last, if it took one; and how often by another than before in this play.
+    order_id TEXT,
+    play_version BIGINT NOT NULL,
     -- When it was first watched.
     began_at BIGINT NOT NULL,
     watched_at BIGINT NOT NULL,

@@ -42,7 +42,7 @@ pub(crate) struct Delivery {
     /// Not handed over yet, as the answer's head has it: storage elsewhere does not say when its body is at its end.
     rest: u64,
     asked_at: Instant,
-    asking: Option<BoxFuture<'static, Result<()>>>,
+    asking: Option<BoxFuture<'static, Result<Admission>>>,
 }
 
 /// By what somebody watches, and until when.
@@ -100,20 +100,17 @@ impl Delivery {
     fn poll_admitted(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.asking.is_none() && self.asked_at.elapsed() >= ASKED_EVERY {
             let (streaming, id, viewer) = (self.streaming.clone(), self.video.id, self.seat.user);
-            let (owner_watches, leave) = (self.admission == Admission::Owner, self.leave);
+            let leave = self.leave;
             self.asking = Some(
                 async move {
                     let video = streaming.video(&LookUp::Id(id)).await?;
                     if video.visibility == Visibility::Public {
-                        return Ok(());
+                        return Ok(Admission::Public);
                     }
                     if !streaming.lasts(leave) {
                         return Err(Error::unauthorized());
                     }
-                    if owner_watches {
-                        return Ok(());
-                    }
-                    streaming.admit(&video, viewer).await.map(drop)
+                    streaming.admit(&video, viewer).await
                 }
                 .boxed(),
             );
@@ -122,7 +119,12 @@ impl Delivery {
         let admitted = ready!(asking.as_mut().poll(cx));
         (self.asking, self.asked_at) = (None, Instant::now());
         match admitted {
-            Ok(()) => Poll::Ready(true),
+            Ok(admission) => {
+                // By another order than before, whoever watches takes the seat by that.
+                self.is_seated &= self.admission.order() == admission.order();
+                self.admission = admission;
+                Poll::Ready(true)
+            }
             // Nobody knows: those who were admitted are not sent away for it.
             Err(error) if error.is_transient() => Poll::Ready(true),
             Err(_) => Poll::Ready(false),

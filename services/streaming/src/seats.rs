@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kernel::{PlayId, Result, UserId};
+use kernel::{OrderId, PlayId, Result, UserId};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use web::ClientAddr;
@@ -29,6 +29,8 @@ pub(crate) struct Seats(Mutex<HashMap<Seat, Taken>>);
 
 struct Taken {
     delivered_at: Instant,
+    /// By which order they were admitted last, if it took one.
+    order: Option<OrderId>,
     /// Delivered and not written down yet.
     bytes: u64,
     /// Where the last delivered byte lies in the film, in milliseconds.
@@ -75,13 +77,15 @@ impl Seats {
         self.all().values().filter(|taken| taken.delivered_at.elapsed() < AWAY).count()
     }
 
-    /// Notes what was delivered; whether the seat has to be taken in the database first.
-    fn deliver(&self, seat: &Seat, video: &Known, bytes: u64, until: u64) -> bool {
+    /// Notes what was delivered; whether that has to be told to the database, for the seat is taken, or held by another
+    /// order than before.
+    fn deliver(&self, seat: &Seat, video: &Known, order: Option<OrderId>, bytes: u64, until: u64) -> bool {
         let mut all = self.all();
         let now = Instant::now();
         let Some(taken) = all.get_mut(seat) else {
             let taken = Taken {
                 delivered_at: now,
+                order,
                 bytes,
                 position: video.moment(until),
                 size: video.size.unsigned_abs(),
@@ -94,7 +98,8 @@ impl Seats {
             // Once a body, then.
             return bytes == 0;
         };
-        let is_new = taken.delivered_at.elapsed() >= PAUSE;
+        let is_new = taken.delivered_at.elapsed() >= PAUSE || (order.is_some() && order != taken.order);
+        taken.order = order.or(taken.order);
         taken.delivered_at = now;
         if bytes > 0 {
             taken.position = video.moment(until);
@@ -138,7 +143,7 @@ impl Streaming {
     /// Notes that bytes were delivered which end at `until`; none, when some are about to be.
     pub(crate) fn delivered(&self, seat: &Seat, video: &Known, admission: Admission, bytes: u64, until: u64) {
         meters::delivered(bytes);
-        if self.0.seats.deliver(seat, video, bytes, until) {
+        if self.0.seats.deliver(seat, video, admission.order(), bytes, until) {
             let (this, seat) = (self.clone(), seat.clone());
             tokio::spawn(async move {
                 if let Err(error) = this.sit(&seat, admission).await {
@@ -150,7 +155,7 @@ impl Streaming {
         }
     }
 
-    async fn sit(&self, seat: &Seat, admission: Admission) -> Result<()> {
+    pub(crate) async fn sit(&self, seat: &Seat, admission: Admission) -> Result<()> {
         let play = PlayId::new(self.0.web.clock());
         if sittings::sit(&self.0.db, seat, play, admission.order(), PAUSE).await? {
             meters::played();
@@ -225,11 +230,11 @@ mod tests {
     fn what_could_not_be_written_down_is_not_lost() {
         let (seats, film) = (Seats::new(), film());
         let seat = guest(1, &film);
-        assert!(seats.deliver(&seat, &film, 0, 0));
+        assert!(seats.deliver(&seat, &film, None, 0, 0));
         assert!(seats.take().is_empty(), "nothing has left");
-        assert!(!seats.deliver(&seat, &film, 100, 100));
+        assert!(!seats.deliver(&seat, &film, None, 100, 100));
         seats.put_back(&seats.take());
-        seats.deliver(&seat, &film, 50, 150);
+        seats.deliver(&seat, &film, None, 50, 150);
         let moved = seats.take();
         assert_eq!((moved[0].played, moved[0].position), (1500, 1500));
         assert!(seats.take().is_empty());
@@ -238,9 +243,9 @@ mod tests {
     #[test]
     fn a_crowd_asks_once_a_body() {
         let (seats, film) = (Seats::new(), film());
-        assert!((0..MOST).all(|n| seats.deliver(&guest(n, &film), &film, 0, 0)));
+        assert!((0..MOST).all(|n| seats.deliver(&guest(n, &film), &film, None, 0, 0)));
         let late = guest(MOST, &film);
-        assert!(seats.deliver(&late, &film, 0, 0));
-        assert!((1..9).all(|n| !seats.deliver(&late, &film, 10, n * 10)));
+        assert!(seats.deliver(&late, &film, None, 0, 0));
+        assert!((1..9).all(|n| !seats.deliver(&late, &film, None, 10, n * 10)));
     }
 }

@@ -62,7 +62,7 @@ impl House {
     /// Somebody watches.
     fn play(&self, video_id: VideoId) -> Event {
         let (id, began_at) = (PlayId::new(&self.clock), self.clock.now());
-        Event::PlayCreated(PlayState { id, video_id, user_id: None, order_id: None, began_at })
+        Event::PlayCreated(PlayState { id, version: 0, video_id, user_id: None, order_id: None, began_at })
     }
 
     /// How often somebody watched, in all and one video.

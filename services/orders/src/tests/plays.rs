@@ -14,7 +14,7 @@ impl House {
 
     fn play(&self, video_id: VideoId, order_id: Option<OrderId>) -> PlayState {
         let (id, user_id) = (PlayId::new(&self.clock), Some(self.buyer.user));
-        PlayState { id, video_id, user_id, order_id, began_at: self.clock.now() }
+        PlayState { id, version: 0, video_id, user_id, order_id, began_at: self.clock.now() }
     }
 
     async fn watched(&self, video: VideoId, order: OrderId) {
@@ -59,6 +59,24 @@ async fn what_was_watched_is_used_and_its_seller_can_still_give_the_money_back()
     let page = house.page_of(watched).await;
     assert!(page.contains("on its way back") && !page.contains("/videos/"), "{page}");
     house.assert_capacity_adds_up().await;
+}
+
+#[tokio::test]
+async fn a_sitting_that_goes_on_by_another_order_uses_that_too() {
+    let house = House::new().await;
+    let video = VideoId::new(&house.clock);
+    let ticket = house.ticket_for(video).await.id;
+    let ((first, _), (second, _)) = (house.paid(ticket, 1).await, house.paid(ticket, 1).await);
+    let play = house.play(video, Some(first));
+    house.hear(Event::PlayCreated(play.clone())).await;
+    assert_eq!(house.watched_at(second).await, None);
+    house.clock.advance(Duration::from_secs(60));
+    let began_at = house.clock.now();
+    let next = PlayState { version: 1, order_id: Some(second), began_at, ..play };
+    house.hear(Event::PlayUpdated(next)).await;
+    assert_eq!(house.watched_at(second).await, Some(began_at));
+    let refused = house.delete(Some(&house.buyer), &format!("/api/orders/{second}")).await;
+    assert_eq!((refused.status, refused.message()), (409, "This order has been watched already"));
 }
 
 #[tokio::test]

@@ -9,11 +9,14 @@ use web::Span;
 
 /// Whoever is second, in whatever process, finds that somebody has just sat down.
 const BEGIN: &str = "INSERT INTO sittings
-        (viewer, video_id, user_id, play_id, began_at, watched_at, position, played, told)
-    VALUES ($1, $2, $3, $4, $5, $5, 0, 0, FALSE)
-    ON CONFLICT (viewer, video_id) DO UPDATE SET play_id = excluded.play_id, watched_at = excluded.watched_at,
-        told = FALSE
-    WHERE sittings.watched_at <= $6";
+        (viewer, video_id, user_id, play_id, order_id, play_version, began_at, watched_at, position, played, told)
+    VALUES ($1, $2, $3, $4, $5, 0, $6, $6, 0, 0, FALSE)
+    ON CONFLICT (viewer, video_id) DO UPDATE SET play_id = excluded.play_id, order_id = excluded.order_id,
+        play_version = 0, watched_at = excluded.watched_at, told = FALSE
+    WHERE sittings.watched_at <= $7";
+/// Another order than before admits.
+const ADMIT: &str = "UPDATE sittings SET order_id = $3, play_version = play_version + 1
+    WHERE viewer = $1 AND video_id = $2 AND (order_id IS NULL OR order_id <> $3) RETURNING play_id, play_version";
 const AGAIN: &str = "UPDATE sittings SET watched_at = $3 WHERE viewer = $1 AND video_id = $2";
 /// What is delivered runs ahead of what is seen: once a player has said where its viewer is, that counts.
 const GO_ON: &str =
@@ -75,7 +78,7 @@ pub struct Seat {
 }
 
 /// Somebody watches. If they had not been for `pause`, that is a new sitting, and announced; answers
-/// whether it is.
+/// whether it is. So is that one goes on by another order, which is the same sitting.
 pub async fn sit(
     db: &Db,
     seat: &Seat,
@@ -86,14 +89,28 @@ pub async fn sit(
     db.write(|tx| async move {
         let now = tx.clock().now();
         let before = now - pause;
-        let begun = &[&seat.viewer as &dyn Param, &seat.video, &seat.user, &play, &now, &before];
-        if tx.execute(BEGIN, begun).await? == 0 {
-            return tx.execute(AGAIN, &[&seat.viewer, &seat.video, &now]).await.map(|_| false);
+        let begun = &[&seat.viewer as &dyn Param, &seat.video, &seat.user, &play, &order, &now, &before];
+        let is_new = tx.execute(BEGIN, begun).await? == 1;
+        let state = |id, version| PlayState {
+            id,
+            version,
+            video_id: seat.video,
+            user_id: seat.user,
+            order_id: order,
+            began_at: now,
+        };
+        if is_new {
+            tx.emit(&Event::PlayCreated(state(play, 0))).await?;
+            return Ok(true);
         }
-        let state =
-            PlayState { id: play, video_id: seat.video, user_id: seat.user, order_id: order, began_at: now };
-        tx.emit(&Event::PlayCreated(state)).await?;
-        Ok(true)
+        tx.execute(AGAIN, &[&seat.viewer, &seat.video, &now]).await?;
+        if let Some(order) = order {
+            let admitted = tx.optional(ADMIT, &[&seat.viewer, &seat.video, &order]).await?;
+            if let Some((id, version)) = admitted {
+                tx.emit(&Event::PlayUpdated(state(id, version))).await?;
+            }
+        }
+        Ok(false)
     })
     .await
 }

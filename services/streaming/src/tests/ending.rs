@@ -15,7 +15,12 @@ use super::{House, Person, eventually, long};
 const SOON: Duration = Duration::from_secs(5);
 
 /// Watches until it ends; `meanwhile` happens once some of it has come. Answers whether it came to its end.
-async fn watched(house: &House, uri: &str, who: Option<&Person>, meanwhile: impl AsyncFnOnce()) -> bool {
+pub(super) async fn watched(
+    house: &House,
+    uri: &str,
+    who: Option<&Person>,
+    meanwhile: impl AsyncFnOnce(),
+) -> bool {
     house.shelf.is_slow.store(true, Ordering::SeqCst);
     let cookie = who.map_or("", |who| &who.cookie);
     let request = Request::get(uri).header(header::COOKIE, cookie).body(Body::empty()).unwrap();
@@ -40,7 +45,7 @@ async fn watched(house: &House, uri: &str, who: Option<&Person>, meanwhile: impl
 }
 
 /// Five seconds of it.
-fn film() -> Vec<u8> {
+pub(super) fn film() -> Vec<u8> {
     long(250_000)
 }
 

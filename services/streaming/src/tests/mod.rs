@@ -5,6 +5,7 @@ mod catalogue;
 mod departing;
 mod ending;
 mod history;
+mod orders;
 mod raw;
 mod resumable;
 mod shelf;

@@ -21,7 +21,7 @@ pub(crate) fn routes() -> Routes<Tickets> {
 
 /// List a ticket for sale
 ///
-/// A video that was published an instant ago is waited for, up to 250 ms.
+/// A video that was published or opened an instant ago is waited for, up to 250 ms.
 #[utoipa::path(
     post, path = "/api/tickets", tag = "tickets", operation_id = "createTicket",
     params(Post), security(("session" = [])), request_body = TicketBody,
@@ -30,7 +30,8 @@ pub(crate) fn routes() -> Routes<Tickets> {
         (status = 400, description = "title: Title is required | price: Price must be greater than 0 | \
             price: Price must be at most 1000000 | price: Price must have at most two decimals | \
             capacity: Capacity must be between 1 and 1000000 | closesAt: ClosesAt must be after opensAt | \
-            videoId: VideoId must be the id of one of your videos"),
+            videoId: VideoId must be the id of one of your videos | \
+            videoId: This video is private: first let whoever has a ticket watch it"),
     ),
 )]
 async fn create(State(tickets): State<Tickets>, session: Session, request: Post) -> web::Result<Response> {
@@ -134,7 +135,7 @@ async fn show(
 
 /// Edit one's own ticket
 ///
-/// Members that are left out keep their value, and a video that the ticket has already is not looked up again. Where a
+/// Members that are left out keep their value. While units are held or sold, the video that they admit to stays. Where a
 /// smaller capacity races with holds, it ends as the larger of what was asked and what is taken.
 #[utoipa::path(
     put, path = "/api/tickets/{id}", tag = "tickets", operation_id = "editTicket",
@@ -143,8 +144,10 @@ async fn show(
         (status = 200, description = "The ticket, its version one higher", body = TicketView),
         (status = 400, description = "title: Title is required | price: Price must be greater than 0 | \
             Cannot edit a reserved ticket | Cannot edit a withdrawn ticket | \
-            videoId: VideoId must be the id of one of your videos"),
-        (status = 409, description = "capacity: 3 are taken already"),
+            videoId: VideoId must be the id of one of your videos | \
+            videoId: This video is private: first let whoever has a ticket watch it"),
+        (status = 409, description = "capacity: 3 are taken already | \
+            videoId: Units of it are taken: what it admits to stays"),
     ),
 )]
 async fn edit(

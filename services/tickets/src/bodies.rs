@@ -25,7 +25,7 @@ pub(crate) struct TicketBody {
     capacity: Option<i64>,
     /// When it begins.
     starts_at: Option<Instant>,
-    /// The video that it admits to: one of the seller's own.
+    /// The video that it admits to: one of the seller's own, and not a private one.
     video_id: Option<VideoId>,
     /// From when the video may be watched.
     opens_at: Option<Instant>,

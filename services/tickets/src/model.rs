@@ -184,7 +184,7 @@ impl Ticket {
     ///
     /// # Errors
     /// 400 for a reserved ticket of capacity 1 and for a withdrawn one; 409 if the capacity would be below what is
-    /// taken; 400 if it would close before it opens.
+    /// taken, and if what is taken would admit to another video or to none; 400 if it would close before it opens.
     pub fn edited(&self, draft: Draft) -> Result<Self> {
         if self.withdrawn {
             return Err(Error::invalid("Cannot edit a withdrawn ticket"));
@@ -209,6 +209,9 @@ impl Ticket {
         }
         if next.capacity < self.taken {
             return Err(Error::conflict(format!("{} are taken already", self.taken)).at("capacity"));
+        }
+        if self.taken > 0 && self.video_id.is_some() && next.video_id != self.video_id {
+            return Err(Error::conflict("Units of it are taken: what it admits to stays").at("videoId"));
         }
         Ok(next)
     }

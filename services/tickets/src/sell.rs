@@ -44,15 +44,19 @@ impl Tickets {
     /// Edits one's own ticket.
     ///
     /// # Errors
-    /// 404; 401 for another's; 400 for a video that is not theirs, unless the ticket has it already; those of
-    /// [`Ticket::edited`].
+    /// 404; 401 for another's; 400 for a video that is not theirs, unless the ticket has it already, and for one that
+    /// nobody else may watch, unless the ticket is over; those of [`Ticket::edited`].
     pub async fn edit(&self, session: &Session, id: TicketId, draft: Draft) -> Result<Ticket> {
-        if let Some(Some(video)) = draft.changes.video_id {
-            let ticket = self.read(id).await?;
-            session.require_owner(ticket.user_id)?;
-            if ticket.video_id != Some(video) {
-                self.may_admit_to(video, session.user).await?;
+        let ticket = self.read(id).await?;
+        session.require_owner(ticket.user_id)?;
+        let closes_at = draft.changes.closes_at.unwrap_or(ticket.closes_at);
+        let is_over = closes_at.is_some_and(|at| at <= self.0.web.clock().now());
+        match draft.changes.video_id.unwrap_or(ticket.video_id) {
+            Some(video) if ticket.video_id != Some(video) => self.may_admit_to(video, session.user).await?,
+            Some(video) if !ticket.withdrawn && !is_over => {
+                self.may_still_admit_to(video, session.user).await?;
             }
+            _ => {}
         }
         let draft = &draft;
         self.0

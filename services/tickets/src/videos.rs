@@ -30,10 +30,11 @@ impl Tickets {
         Ok(())
     }
 
-    /// Whether a ticket of this seller may admit to a video. One that was published an instant ago is waited for.
+    /// Whether a ticket of this seller may admit to a video. One that was published or opened an instant ago is waited
+    /// for.
     ///
     /// # Errors
-    /// 400 if it may not; 503 if the video is not known and may well exist, for the bus is away.
+    /// 400 if it may not, as where nobody else could watch it; 503 if the video is not known and may well exist, for the bus is away.
     pub(crate) async fn may_admit_to(&self, video: VideoId, seller: UserId) -> Result<()> {
         let deadline = Instant::now() + WAIT_FOR_COPY;
         loop {
@@ -43,17 +44,30 @@ impl Tickets {
             tokio::pin!(heard);
             heard.as_mut().enable();
             match store::videos::read(&self.0.db, video).await? {
-                Some(video) if video.is_of(seller) => return Ok(()),
-                Some(_) => return Err(not_theirs()),
+                Some(video) if !video.is_of(seller) => return Err(not_theirs()),
+                Some(video) if !video.is_private() => return Ok(()),
+                Some(_) if last => return Err(hidden()),
                 None if last => {
                     let error = self.0.web.unheard_of();
                     return Err(if error.kind == Kind::NotFound { not_theirs() } else { error });
                 }
                 // Or it is another process that hears of it, whose bell does not ring here.
-                None => {
+                Some(_) | None => {
                     let _ = timeout_at(deadline.min(Instant::now() + LOOK), heard).await;
                 }
             }
+        }
+    }
+
+    /// Whether a ticket may go on admitting to the video that it has: any but a private one, which may have become that
+    /// while the ticket was over.
+    ///
+    /// # Errors
+    /// As [`Tickets::may_admit_to`].
+    pub(crate) async fn may_still_admit_to(&self, video: VideoId, seller: UserId) -> Result<()> {
+        match store::videos::read(&self.0.db, video).await? {
+            Some(copy) if copy.is_private() && !copy.gone => self.may_admit_to(video, seller).await,
+            _ => Ok(()),
         }
     }
 
@@ -69,6 +83,10 @@ impl Tickets {
 
 fn not_theirs() -> Error {
     Error::invalid("VideoId must be the id of one of your videos").at("videoId")
+}
+
+fn hidden() -> Error {
+    Error::invalid("This video is private: first let whoever has a ticket watch it").at("videoId")
 }
 
 #[cfg(test)]

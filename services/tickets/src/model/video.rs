@@ -41,7 +41,12 @@ impl Video {
         })
     }
 
-    /// Whether a ticket of this seller may admit to it.
+    /// Whether nobody but its owner may watch it.
+    pub fn is_private(&self) -> bool {
+        self.visibility == Visibility::Private
+    }
+
+    /// Whether it is there, and this seller's.
     pub fn is_of(&self, seller: UserId) -> bool {
         self.owner_id == seller && !self.gone
     }

@@ -1,6 +1,7 @@
 //! Tickets that admit to videos, by the calls: whose a video has to be, and in which order the news of it may come.
 
-use contracts::{Event, VideoState, Visibility};
+use axum::http::{Request, header};
+use contracts::{Event, OrderState, OrderStatus, VideoState, Visibility};
 use serde_json::{Value, json};
 
 use super::*;
@@ -41,11 +42,7 @@ async fn a_ticket_admits_to_a_video_of_its_seller_and_of_nobody_else() {
     house.hears_all(&house.tickets, &[Event::VideoDeleted(VideoState { version: 1, ..gone })]).await;
     is_refused(&house.lists_with(&id).await);
 
-    // A private one, too: its owner may open it later.
-    let private = VideoState { visibility: Visibility::Private, ..house.video("Metropolis") };
-    let private = house.published(&private).await;
-    assert_eq!(house.lists_with(&private).await.status, 201);
-    assert_eq!(house.announced().await.len(), 2, "what was refused is not there");
+    assert_eq!(house.announced().await.len(), 1, "what was refused is not there");
 }
 
 #[tokio::test]
@@ -73,6 +70,78 @@ async fn an_edit_is_checked_where_it_names_another_video() {
     let edited = edit(&house.seller, json!(other)).await;
     assert_eq!((&edited.json()["version"], &edited.json()["videoId"]), (&json!(3), &json!(other)));
     is_refused(&edit(&house.seller, json!(own)).await);
+}
+
+const HIDDEN: &str = "This video is private: first let whoever has a ticket watch it";
+
+#[tokio::test]
+async fn no_ticket_admits_to_a_video_that_is_private() {
+    let house = House::new().await;
+    let hidden = |video: &VideoState| VideoState {
+        version: video.version + 1,
+        visibility: Visibility::Private,
+        ..video.clone()
+    };
+    let is_told = |reply: &Reply| {
+        assert_eq!(reply.error(), (400, HIDDEN.to_owned(), "videoId".to_owned()), "{}", reply.text);
+    };
+    let video = VideoState { visibility: Visibility::Private, ..house.video("Metropolis") };
+    let private = house.published(&video).await;
+    is_told(&house.lists_with(&private).await);
+    let own = house.video("Nosferatu");
+    let id = house.published(&own).await;
+    let path = format!("/api/tickets/{}", id_of(&house.lists_with(&id).await.json()));
+    let edit = async |video: Option<&str>| {
+        let mut body = json!({"title": "N", "price": 20});
+        if let Some(video) = video {
+            body["videoId"] = json!(video);
+        }
+        house.call("PUT", &path, &house.seller, body).await
+    };
+    is_told(&edit(Some(&private)).await);
+    // It may have been hidden while what the ticket admits to was over.
+    house.hears_all(&house.tickets, &[Event::VideoUpdated(hidden(&own))]).await;
+    is_told(&edit(Some(&id)).await);
+    is_told(&edit(None).await);
+    assert_eq!(house.announced().await.len(), 1, "what was refused is not there");
+    // That it is opened now is waited for.
+    let opened = Event::VideoUpdated(VideoState { version: 2, ..own.clone() });
+    let opened = [opened];
+    let (edited, ()) = tokio::join!(edit(None), house.hears_all(&house.tickets, &opened));
+    assert_eq!(edited.status, 200, "{}", edited.text);
+}
+
+#[tokio::test]
+async fn what_was_sold_admits_to_what_it_did() {
+    let house = House::new().await;
+    let (first, second) = (house.video("One"), house.video("Two"));
+    let (own, other) = (house.published(&first).await, house.published(&second).await);
+    let listed = async |video: Value| {
+        let body = json!({"title": "M", "price": 20, "capacity": 5, "videoId": video});
+        let ticket = id_of(&house.listed(body).await);
+        let order = house.held(&ticket, 1).await;
+        (format!("/api/tickets/{ticket}"), order)
+    };
+    let edit = async |path: &str, video: Value| {
+        house.call("PUT", path, &house.seller, json!({"title": "N", "price": 20, "videoId": video})).await
+    };
+    let (path, order) = listed(json!(own)).await;
+    let told = "Units of it are taken: what it admits to stays";
+    assert_eq!(edit(&path, json!(other)).await.error(), (409, told.to_owned(), "videoId".to_owned()));
+    // In the form, which shows it, a blank one means none.
+    let form = Request::post(format!("{}/edit", path.trim_start_matches("/api")))
+        .header(header::COOKIE, &house.seller)
+        .header("sec-fetch-site", "same-origin")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let emptied = house.send(form.body("title=N&price=20&capacity=5&videoId=".into()).unwrap()).await;
+    assert_eq!(emptied.status, 409);
+    assert!(emptied.text.contains(told), "{}", emptied.text);
+    assert_eq!(edit(&path, Value::Null).await.json()["videoId"], json!(own));
+    house.hears(&OrderState { version: 1, status: OrderStatus::Cancelled, ..order }).await;
+    assert_eq!(edit(&path, json!(other)).await.json()["videoId"], json!(other));
+    // Whoever has bought may get a video besides.
+    let (path, _) = listed(Value::Null).await;
+    assert_eq!(edit(&path, json!(other)).await.json()["videoId"], json!(other));
 }
 
 #[tokio::test]

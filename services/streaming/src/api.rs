@@ -4,6 +4,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use contracts::Visibility;
+use db::Tx;
 use kernel::{Error, Instant, Result, UserId, VideoId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -145,7 +146,7 @@ struct VideoBody {
         (status = 200, description = "The video", body = VideoView),
         (status = 400, description = "title: Title must be 1 to 200 characters | visibility: Visibility must be public, \
             ticket or private"),
-        (status = 409, description = "Tickets were sold for it"),
+        (status = 409, description = "Tickets were sold for it | Tickets for it are on sale: withdraw them first"),
     ),
 )]
 async fn edit(
@@ -174,7 +175,7 @@ async fn edit(
     params(PathId<VideoId>), security(("session" = [])),
     responses(
         (status = 204, description = "It is gone, with its poster and captions"),
-        (status = 409, description = "Tickets were sold for it"),
+        (status = 409, description = "Tickets were sold for it | Tickets for it are on sale: withdraw them first"),
     ),
 )]
 async fn delete(
@@ -186,8 +187,18 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn sold() -> Error {
-    Error::conflict("Tickets were sold for it")
+/// What others have paid for stays, and what they could pay for.
+///
+/// # Errors
+/// 409.
+async fn let_go(tx: &Tx, video: &Video) -> Result<()> {
+    if admissions::is_sold(tx, video.id, video.owner_id).await? {
+        return Err(Error::conflict("Tickets were sold for it"));
+    }
+    if admissions::is_on_sale(tx, video.id, video.owner_id).await? {
+        return Err(Error::conflict("Tickets for it are on sale: withdraw them first"));
+    }
+    Ok(())
 }
 
 impl Streaming {
@@ -213,7 +224,7 @@ impl Streaming {
     /// Changes one's own video; what is `None` stays.
     ///
     /// # Errors
-    /// 404; 401 for another's; 409 if those could not watch any more who have tickets.
+    /// 404; 401 for another's; 409 if those could not watch any more who have tickets, or can buy one.
     pub async fn edit(
         &self,
         user: UserId,
@@ -234,8 +245,8 @@ impl Streaming {
                 return Ok(video);
             }
             let hides = next.visibility == Visibility::Private && video.visibility != Visibility::Private;
-            if hides && admissions::is_sold(&tx, id, user).await? {
-                return Err(sold());
+            if hides {
+                let_go(&tx, &video).await?;
             }
             let next = store::update(&tx, &next).await?;
             self.changed(&tx, &next, false);
@@ -247,14 +258,12 @@ impl Streaming {
     /// Deletes one's own video.
     ///
     /// # Errors
-    /// 404; 401 for another's; 409 if tickets were sold for it that are not over.
+    /// 404; 401 for another's; 409 if tickets were sold for it that are not over, or are on sale.
     pub async fn delete(&self, user: UserId, id: VideoId) -> Result<()> {
         let deleted = self.0.db.write(|tx| async move {
             let video = store::find(&tx, id).await?;
             own(&video, user)?;
-            if admissions::is_sold(&tx, id, user).await? {
-                return Err(sold());
-            }
+            let_go(&tx, &video).await?;
             let last = store::delete(&tx, &video).await?;
             self.changed(&tx, &last, true);
             Ok(())

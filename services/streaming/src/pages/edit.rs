@@ -67,7 +67,7 @@ pub async fn save(
     let saved = match read(fields) {
         Ok((title, visibility)) => {
             streaming.edit(session.user, id, Some(title), Some(visibility)).await.map_err(|error| {
-                // Tickets were sold for it, so it cannot be hidden.
+                // Tickets for it were sold or are on sale, so it cannot be hidden.
                 if error.kind == Kind::Conflict { error.at("visibility") } else { error }
             })
         }

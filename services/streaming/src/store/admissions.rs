@@ -21,6 +21,8 @@ const ADMITTING: &str =
 const SOLD: &str = "SELECT o.id FROM orders o JOIN tickets t ON t.id = o.ticket_id
     WHERE t.video_id = $1 AND t.seller_id = $2 AND o.status <> 'cancelled'
         AND (t.closes_at IS NULL OR t.closes_at > $3) LIMIT 1";
+const ON_SALE: &str = "SELECT id FROM tickets WHERE video_id = $1 AND seller_id = $2 AND NOT withdrawn
+        AND (closes_at IS NULL OR closes_at > $3) LIMIT 1";
 const TO_VIDEO: &str = "SELECT id, title, opens_at, closes_at FROM tickets
     WHERE video_id = $1 AND seller_id = $2 AND NOT withdrawn AND (closes_at IS NULL OR closes_at > $3)
     ORDER BY id LIMIT 20";
@@ -131,6 +133,11 @@ pub async fn admitting(db: &Db, user: UserId, video: VideoId, owner: UserId) -> 
 /// Whether somebody holds or has bought a ticket that admits to a video, or will.
 pub async fn is_sold(tx: &Tx, video: VideoId, owner: UserId) -> Result<bool> {
     Ok(tx.optional::<(OrderId,)>(SOLD, &[&video, &owner, &tx.clock().now()]).await?.is_some())
+}
+
+/// Whether its owner sells tickets that admit to a video, or will again where they are sold out.
+pub async fn is_on_sale(tx: &Tx, video: VideoId, owner: UserId) -> Result<bool> {
+    Ok(tx.optional::<(TicketId,)>(ON_SALE, &[&video, &owner, &tx.clock().now()]).await?.is_some())
 }
 
 /// Tickets that admit to a video and are not over.

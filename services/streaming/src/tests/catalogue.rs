@@ -86,6 +86,8 @@ async fn what_was_sold_stays() {
     let hide = async || house.call("PATCH", &path, owner, json!({ "visibility": "private" })).await.status;
     let delete = async || house.ask("DELETE", &path, owner, &[], ()).await.status;
     assert_eq!((hide().await, delete().await), (409, 409));
+    let refused = house.call("PATCH", &path, owner, json!({ "visibility": "private" })).await;
+    assert_eq!(refused.error().1, "Tickets were sold for it");
     // A hold is as good as sold; for everybody is no less than for those with a ticket.
     house.refunded(&order).await;
     let held = house.order(&ticket, &house.other, 0, OrderStatus::Created);
@@ -102,6 +104,41 @@ async fn what_was_sold_stays() {
     let offers =
         crate::store::admissions::offers(&house.db, id.parse().unwrap(), house.owner.id).await.unwrap();
     assert_eq!(offers, []);
+}
+
+#[tokio::test]
+async fn what_is_on_sale_stays() {
+    let house = House::new().await;
+    let id = house.video(FIRST, "ticket").await;
+    let path = format!("/api/videos/{id}");
+    let owner = Some(&house.owner);
+    let hide = async || house.call("PATCH", &path, owner, json!({ "visibility": "private" })).await;
+    let delete = async || house.ask("DELETE", &path, owner, &[], ()).await;
+    // Whoever sells tickets to what is not theirs keeps nothing.
+    house.hear(&Event::TicketCreated(house.ticket(&house.other, &id))).await;
+    hide().await.expect(200);
+    house.call("PATCH", &path, owner, json!({ "visibility": "ticket" })).await.expect(200);
+    let ticket = house.ticket(&house.owner, &id);
+    house.hear(&Event::TicketCreated(ticket.clone())).await;
+    let told = (409, "Tickets for it are on sale: withdraw them first".to_owned());
+    assert_eq!((hide().await.error(), delete().await.error()), (told.clone(), told.clone()));
+    house.call("PATCH", &path, owner, json!({ "visibility": "public" })).await.expect(200);
+    let closes_at = Some(house.clock.now() + Duration::from_secs(10));
+    house.hear(&Event::TicketUpdated(TicketState { version: 1, closes_at, ..ticket.clone() })).await;
+    assert_eq!(hide().await.error(), told);
+    house.hear(&Event::TicketUpdated(TicketState { version: 2, withdrawn: true, ..ticket })).await;
+    hide().await.expect(200);
+    delete().await.expect(204);
+}
+
+/// A seller who is gone sells nothing, whenever that is heard of the tickets.
+#[tokio::test]
+async fn what_was_on_sale_goes_with_its_seller() {
+    let house = House::new().await;
+    let id = house.video(FIRST, "ticket").await;
+    house.hear(&Event::TicketCreated(house.ticket(&house.owner, &id))).await;
+    house.deleted(&house.owner).await;
+    assert_eq!(house.catalogue(None).await, Vec::<String>::new());
 }
 
 #[tokio::test]

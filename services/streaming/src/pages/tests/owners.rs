@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::{Event, TicketState};
 use serde_json::json;
 
 use super::house::{FILM, PICTURE};
@@ -130,18 +131,23 @@ async fn a_video_to_which_tickets_were_sold_stays() {
     let house = House::new().await;
     let cookie = house.owner.cookie.as_str();
     let id = house.film("Metropolis", "ticket").await;
-    let order = house.bought(&house.on_sale(id, "Row 1", [None, None]).await).await;
+    let ticket = house.on_sale(id, "Row 1", [None, None]).await;
+    let order = house.bought(&ticket).await;
     let path = format!("/videos/{id}");
     let hidden = house.submit(&format!("{path}/edit"), cookie, "title=M&visibility=private").await;
     assert!(hidden.status == 409 && hidden.text().contains("f-visibility-error"), "{}", hidden.text());
     let kept = house.submit(&format!("{path}/delete"), cookie, "").await;
     assert!(
-        kept.status == 409 && kept.text().contains("It cannot be deleted: Tickets were sold"),
+        kept.status == 409 && kept.text().contains("It cannot be deleted. Tickets were sold for it."),
         "{}",
         kept.text()
     );
     house.refunded(&order).await;
-    assert_eq!(house.submit(&format!("{path}/delete"), cookie, "").await.goes_to(), (303, "/videos/mine"));
+    let delete = async || house.submit(&format!("{path}/delete"), cookie, "").await;
+    assert!(delete().await.text().contains("Tickets for it are on sale: withdraw them first."));
+    let withdrawn = TicketState { version: ticket.version + 1, withdrawn: true, ..ticket };
+    house.hear(&Event::TicketUpdated(withdrawn)).await;
+    assert_eq!(delete().await.goes_to(), (303, "/videos/mine"));
     assert_eq!(house.page(&path, cookie).await.status, 404);
 }
 

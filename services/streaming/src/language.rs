@@ -5,8 +5,8 @@ use axum::http::request::Parts;
 use kernel::{Error, Result};
 use web::Failure;
 
-/// The path parameter `lang`, in lower case. It need not be a language; what is no text, once decoded, is the name of
-/// nothing: 404.
+/// The path parameter `lang`, in lower case. It need not be a language; what is no text, once decoded, or one that not
+/// every database takes, is the name of nothing: 404.
 pub(crate) struct Lang(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Lang {
@@ -15,6 +15,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Lang {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> web::Result<Self> {
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Error::not_found())?;
         let lang = params.iter().find(|(name, _)| *name == "lang").map(|(_, lang)| lang.to_ascii_lowercase());
+        let lang = lang.filter(|lang| !lang.chars().any(char::is_control));
         lang.map(Self).ok_or_else(|| Failure(Error::not_found()))
     }
 }

@@ -72,7 +72,10 @@ async fn a_video_has_captions() {
         ("text/vtt; charset=utf-8", VTT.as_bytes())
     );
     assert_eq!(captions.header("vary"), "cookie, authorization");
-    assert_eq!(house.get(&path("%ff"), owner).await.status, 404);
+    for nothing in ["%ff", "%00", "en%00"] {
+        assert_eq!(house.get(&path(nothing), owner).await.status, 404, "{nothing}");
+        assert_eq!(house.ask("DELETE", &path(nothing), owner, &[], ()).await.status, 404, "{nothing}");
+    }
     // They tell what the film does, so whoever may not watch may not read.
     assert_eq!(house.get(&path("en"), None).await.status, 401);
     assert_eq!(house.get(&path("de"), owner).await.status, 404);

@@ -19,6 +19,9 @@ CREATE TABLE videos (
 ) /* clustered */;
 CREATE INDEX videos_by_owner ON videos (owner_id, id);
 CREATE INDEX videos_by_object ON videos (object_id);
+CREATE INDEX videos_by_poster ON videos (poster_id);
+-- What others may see: most videos are private.
+CREATE INDEX videos_shown ON videos (id) WHERE visibility <> 'private';
 
 -- Counts the changes of all videos, in the order of their commits: who changes one holds this row until then.
 CREATE TABLE changes (
@@ -110,6 +113,7 @@ CREATE TABLE sittings (
     PRIMARY KEY (viewer, video_id)
 ) /* clustered */;
 CREATE INDEX sittings_by_user ON sittings (user_id, began_at, video_id);
+CREATE INDEX sittings_by_video ON sittings (video_id);
 CREATE INDEX sittings_by_time ON sittings (watched_at);
 
 -- Users who are gone: their uploads end, and their videos when no ticket admits to them any more.

@@ -35,14 +35,19 @@ const LOOK_UP_PATH: &str =
     "SELECT v.id, v.version, v.owner_id, v.title, v.path, v.visibility, v.size, v.content_type,
         v.duration, v.object_id, v.poster_id, v.poster_type, v.created_at, v.change, c.latest
     FROM changes c LEFT JOIN videos v ON v.path = $1";
+/// What is private is not walked past: its owner's comes by an index of theirs.
 const SHOWN: &str =
     "SELECT id, version, owner_id, title, path, visibility, size, content_type, duration, object_id,
+        poster_id, poster_type, created_at, change FROM videos WHERE visibility <> 'private' AND id > $1
+    UNION ALL SELECT id, version, owner_id, title, path, visibility, size, content_type, duration, object_id,
         poster_id, poster_type, created_at, change FROM videos
-    WHERE (visibility <> 'private' OR owner_id = $3) AND id > $1 ORDER BY id LIMIT $2";
+    WHERE owner_id = $3 AND visibility = 'private' AND id > $1 ORDER BY id LIMIT $2";
 const SHOWN_LATEST: &str =
     "SELECT id, version, owner_id, title, path, visibility, size, content_type, duration,
-        object_id, poster_id, poster_type, created_at, change FROM videos
-    WHERE (visibility <> 'private' OR owner_id = $3) AND id < $1 ORDER BY id DESC LIMIT $2";
+        object_id, poster_id, poster_type, created_at, change FROM videos WHERE visibility <> 'private' AND id < $1
+    UNION ALL SELECT id, version, owner_id, title, path, visibility, size, content_type, duration, object_id,
+        poster_id, poster_type, created_at, change FROM videos
+    WHERE owner_id = $3 AND visibility = 'private' AND id < $1 ORDER BY id DESC LIMIT $2";
 const OF_OWNER: &str = "SELECT id, version, owner_id, title, path, visibility, size, content_type, duration, object_id,
         poster_id, poster_type, created_at, change FROM videos WHERE owner_id = $3 AND id > $1 ORDER BY id LIMIT $2";
 const OF_OWNER_LATEST: &str =

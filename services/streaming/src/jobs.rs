@@ -13,7 +13,7 @@ use crate::{Streaming, meters};
 
 /// How often it is looked for uploads whose time is up, or that were left half-finished.
 const UPLOADS: Duration = Duration::from_secs(30);
-/// And for objects that nobody needs, and what else grows.
+/// And for objects that nobody needs, videos of those who are gone, and what else grows. Each fails for itself.
 const SWEEP: Duration = Duration::from_secs(3600);
 const BATCH: i64 = 100;
 
@@ -40,15 +40,23 @@ pub(crate) fn all(streaming: &Streaming) -> Vec<Job> {
         },
         {
             let this = streaming.clone();
-            Job::periodic("streaming: sweep", SWEEP, move || {
+            Job::periodic("streaming: collect objects", SWEEP, move || {
                 let this = this.clone();
-                async move {
-                    this.collect(false).await?;
-                    this.finish_departures().await?;
-                    let before = this.0.web.clock().now() - PAUSE * 48;
-                    while sittings::prune(&this.0.db, before).await? == 1000 {}
-                    Ok(())
-                }
+                async move { this.collect(false).await.map(drop) }
+            })
+        },
+        {
+            let this = streaming.clone();
+            Job::periodic("streaming: finish departures", SWEEP, move || {
+                let this = this.clone();
+                async move { this.finish_departures().await }
+            })
+        },
+        {
+            let this = streaming.clone();
+            Job::periodic("streaming: forget sittings", SWEEP, move || {
+                let this = this.clone();
+                async move { this.prune().await }
             })
         },
     ]
@@ -131,6 +139,13 @@ impl Streaming {
             Err(error) if error.kind == Kind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Forgets whoever has no name and has not watched for a day.
+    pub(crate) async fn prune(&self) -> Result<()> {
+        let before = self.0.web.clock().now() - PAUSE * 48;
+        while sittings::prune(&self.0.db, before).await? == 1000 {}
+        Ok(())
     }
 
     pub(crate) async fn finish_departures(&self) -> Result<()> {

@@ -149,11 +149,16 @@ impl Streaming {
     }
 
     pub(crate) async fn finish_departures(&self) -> Result<()> {
-        for user in store::departed(&self.0.db, BATCH).await? {
-            self.0.db.write(|tx| async move { self.let_go_of(&tx, user, BATCH).await.map(drop) }).await?;
+        loop {
+            let mut gone = 0;
+            for user in store::departed(&self.0.db, BATCH).await? {
+                gone += self.0.db.write(|tx| async move { self.let_go_of(&tx, user, BATCH).await }).await?;
+            }
+            self.0.leaving.notify_one();
+            if gone == 0 {
+                return Ok(());
+            }
         }
-        self.0.leaving.notify_one();
-        Ok(())
     }
 
     /// Lets objects go of which nothing here speaks; a `dry` run only finds them. They are listed before it is looked who

@@ -76,12 +76,22 @@ const IS_KNOWN: &str = "SELECT object_id FROM videos WHERE object_id = $1
     UNION ALL SELECT object_id FROM removals WHERE object_id = $1 LIMIT 1";
 const ANY: &str = "SELECT id FROM videos LIMIT 1";
 const DEPART: &str = "INSERT INTO departed (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING";
+/// Those who have videos that are kept for nobody.
 const DEPARTED: &str = "SELECT d.user_id FROM departed d
-    WHERE EXISTS (SELECT 1 FROM videos v WHERE v.owner_id = d.user_id) ORDER BY d.user_id LIMIT $1";
+    WHERE EXISTS (SELECT 1 FROM videos v WHERE v.owner_id = d.user_id AND (v.visibility <> 'ticket'
+        OR NOT EXISTS (SELECT 1 FROM tickets t JOIN orders o ON o.ticket_id = t.id
+            WHERE t.video_id = v.id AND t.seller_id = v.owner_id AND o.status <> 'cancelled'
+                AND (t.closes_at IS NULL OR t.closes_at > $1))))
+    ORDER BY d.user_id LIMIT $2";
 const IS_DEPARTED: &str = "SELECT user_id FROM departed WHERE user_id = $1";
 const OF_DEPARTED: &str =
-    "SELECT id, version, owner_id, title, path, visibility, size, content_type, duration, object_id,
-        poster_id, poster_type, created_at, change FROM videos WHERE owner_id = $1 ORDER BY id LIMIT $2";
+    "SELECT v.id, v.version, v.owner_id, v.title, v.path, v.visibility, v.size, v.content_type,
+        v.duration, v.object_id, v.poster_id, v.poster_type, v.created_at, v.change FROM videos v
+    WHERE v.owner_id = $1 AND (v.visibility <> 'ticket'
+        OR NOT EXISTS (SELECT 1 FROM tickets t JOIN orders o ON o.ticket_id = t.id
+            WHERE t.video_id = v.id AND t.seller_id = v.owner_id AND o.status <> 'cancelled'
+                AND (t.closes_at IS NULL OR t.closes_at > $2)))
+    ORDER BY v.id LIMIT $3";
 
 impl FromRow for Video {
     fn from_row(row: &Row<'_>) -> Result<Self> {
@@ -303,11 +313,11 @@ pub async fn is_departed(tx: &Tx, user: UserId) -> Result<bool> {
 
 /// Those who are gone and have videos yet.
 pub async fn departed(db: &Db, limit: i64) -> Result<Vec<UserId>> {
-    let rows: Vec<(UserId,)> = db.all(DEPARTED, &[&limit]).await?;
+    let rows: Vec<(UserId,)> = db.all(DEPARTED, &[&db.clock().now(), &limit]).await?;
     Ok(rows.into_iter().map(|(user,)| user).collect())
 }
 
-/// Videos of somebody who is gone.
+/// Videos of somebody who is gone that nobody holds a ticket for.
 pub async fn of_departed(tx: &Tx, owner: UserId, limit: i64) -> Result<Vec<Video>> {
-    tx.all(OF_DEPARTED, &[&owner, &limit]).await
+    tx.all(OF_DEPARTED, &[&owner, &tx.clock().now(), &limit]).await
 }

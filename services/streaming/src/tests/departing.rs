@@ -1,8 +1,14 @@
 //! Somebody's account is deleted.
 
+use std::time::Duration;
+
+use contracts::Visibility;
+use kernel::{ObjectId, UserId, VideoId};
 use serde_json::json;
 
-use super::{FIRST, House, eventually};
+use super::{FIRST, House, Person, eventually};
+use crate::model::Video;
+use crate::store;
 
 #[tokio::test]
 async fn whoever_is_gone_leaves_what_was_sold() {
@@ -45,4 +51,70 @@ async fn whoever_is_gone_leaves_what_was_sold() {
         .map(|(.., v)| v)
         .collect();
     assert_eq!(versions, [0, 1, 2]);
+}
+
+impl House {
+    /// A video that somebody sold a ticket to, if it is for holders of tickets.
+    async fn film_of(&self, owner: UserId, visibility: Visibility) -> VideoId {
+        let id = VideoId::new(&self.clock);
+        let video = Video {
+            id,
+            version: 0,
+            owner_id: owner,
+            title: "Faust".into(),
+            path: id.to_string(),
+            visibility,
+            size: 1,
+            content_type: "video/mp4".into(),
+            duration: None,
+            object_id: ObjectId::new(&self.clock),
+            poster: None,
+            created_at: self.clock.now(),
+            change: 0,
+        };
+        let video = &video;
+        self.db.write(|tx| async move { store::insert(&tx, video).await.map(drop) }).await.unwrap();
+        if visibility == Visibility::Ticket {
+            self.sold(&Person { id: owner, ..self.owner.clone() }, &id.to_string()).await;
+        }
+        id
+    }
+}
+
+#[tokio::test]
+async fn what_was_sold_does_not_keep_what_was_not() {
+    let house = House::new().await;
+    for _ in 0..51 {
+        house.film_of(house.owner.id, Visibility::Ticket).await;
+    }
+    house.film_of(house.owner.id, Visibility::Public).await;
+    assert_eq!(house.catalogue(None).await.len(), 50, "a page");
+    house.deleted(&house.owner).await;
+    let left = house.get("/api/videos?limit=100", None).await.expect(200).json();
+    assert!(left.as_array().unwrap().iter().all(|video| video["visibility"] == "ticket"), "{left}");
+    assert_eq!(left.as_array().unwrap().len(), 51);
+}
+
+#[tokio::test]
+async fn those_who_sold_something_do_not_keep_others() {
+    let house = House::new().await;
+    let gone = async |user| {
+        house.db.write(|tx| async move { store::mark_departed(&tx, user).await }).await.unwrap();
+    };
+    for _ in 0..100 {
+        let user = UserId::new(&house.clock);
+        house.film_of(user, Visibility::Ticket).await;
+        gone(user).await;
+    }
+    house.clock.advance(Duration::from_millis(10));
+    let last = UserId::new(&house.clock);
+    house.film_of(last, Visibility::Public).await;
+    gone(last).await;
+    house.streaming.finish_departures().await.unwrap();
+    assert_eq!(store::of_owner(&house.db, last, &whole()).await.unwrap(), []);
+    assert_eq!(store::all(&house.db, &whole()).await.unwrap().len(), 100);
+}
+
+fn whole() -> web::Span<VideoId> {
+    web::Span { after: None, limit: 1000, descending: false }
 }

@@ -102,7 +102,7 @@ CREATE TABLE sittings (
     -- By which order they were admitted last, if it took one; and how often by another than before in this play.
     order_id TEXT,
     play_version BIGINT NOT NULL,
-    -- When it was first watched.
+    -- When it was first watched, as far as that is not forgotten.
     began_at BIGINT NOT NULL,
     watched_at BIGINT NOT NULL,
     -- In milliseconds: where to go on, and how much was played.
@@ -110,11 +110,13 @@ CREATE TABLE sittings (
     played BIGINT NOT NULL,
     -- Whether a player says where its viewer is; what is delivered runs ahead of that.
     told BOOLEAN NOT NULL,
+    -- Its viewer has it forgotten. The row stays until the pause is over, so that who goes on at once is one play.
+    forgotten BOOLEAN NOT NULL,
     PRIMARY KEY (viewer, video_id)
 ) /* clustered */;
 CREATE INDEX sittings_by_user ON sittings (user_id, began_at, video_id);
 CREATE INDEX sittings_by_video ON sittings (video_id);
-CREATE INDEX sittings_by_time ON sittings (watched_at);
+CREATE INDEX sittings_forgotten ON sittings (watched_at) WHERE forgotten;
 
 -- Users who are gone: their uploads end, and their videos when no ticket admits to them any more.
 CREATE TABLE departed (user_id TEXT PRIMARY KEY) /* clustered */;

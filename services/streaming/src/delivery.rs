@@ -13,13 +13,13 @@ use contracts::Visibility;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http_body::{Frame, SizeHint};
-use kernel::{Error, Result, SessionId};
+use kernel::{Error, Result, SessionId, UserId};
 use tokio::time::Instant;
 
 use crate::admission::Admission;
 use crate::known::{Known, LookUp};
 use crate::store::sittings::Seat;
-use crate::{Streaming, meters};
+use crate::{Streaming, meters, store};
 
 /// Whether somebody may still watch is asked again this often, while they do.
 const ASKED_EVERY: Duration = Duration::from_secs(2);
@@ -107,7 +107,7 @@ impl Delivery {
                     if video.visibility == Visibility::Public {
                         return Ok(Admission::Public);
                     }
-                    if !streaming.lasts(leave) {
+                    if !streaming.lasts(leave, viewer).await? {
                         return Err(Error::unauthorized());
                     }
                     streaming.admit(&video, viewer).await
@@ -175,11 +175,18 @@ impl Drop for Delivery {
 }
 
 impl Streaming {
-    /// Whether what somebody watches by has neither ended nor been revoked.
-    fn lasts(&self, leave: Leave) -> bool {
+    /// Whether what `viewer` watches by has neither ended nor been revoked.
+    async fn lasts(&self, leave: Leave, viewer: Option<UserId>) -> Result<bool> {
         let web = &self.0.web;
-        leave.ends.is_none_or(|ends| web.clock().now() < ends)
-            && leave.session.is_none_or(|session| !web.revocations().is_revoked(session))
+        if leave.ends.is_some_and(|ends| ends <= web.clock().now()) {
+            return Ok(false);
+        }
+        match (leave.session, viewer) {
+            (Some(session), _) => Ok(!web.revocations().is_revoked(session)),
+            // Nobody revokes a link, but it ends with whoever made it.
+            (None, Some(user)) => Ok(!store::has_departed(&self.0.db, user).await?),
+            (None, None) => Ok(true),
+        }
     }
 }
 

@@ -141,10 +141,10 @@ impl Streaming {
         }
     }
 
-    /// Forgets whoever has no name and has not watched for a day.
+    /// Forgets whoever has no name and has not watched for a day, and what was to be forgotten and is no sitting any more.
     pub(crate) async fn prune(&self) -> Result<()> {
-        let before = self.0.web.clock().now() - PAUSE * 48;
-        while sittings::prune(&self.0.db, before).await? == 1000 {}
+        let now = self.0.web.clock().now();
+        while !sittings::prune(&self.0.db, now - PAUSE * 48, now - PAUSE).await? {}
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use web::{Answer, Json, MaybeSession, PathId, Routes, routes};
 
-use crate::Streaming;
 use crate::known::LookUp;
+use crate::{Streaming, store};
 
 /// How long a link lasts if nothing is said: a film and a pause.
 const USUAL: i64 = 6 * 3600;
@@ -59,7 +59,7 @@ impl Links {
 
     /// Who watches `video` by a link and until when, if it is one to it and has not ended; without a user it is somebody
     /// without a name.
-    pub(crate) fn viewer(&self, link: &str, video: VideoId) -> Option<(Option<UserId>, Instant)> {
+    fn viewer(&self, link: &str, video: VideoId) -> Option<(Option<UserId>, Instant)> {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[LINK]);
         // By our own clock, below.
@@ -93,8 +93,8 @@ struct LinkView {
 
 /// Make a link that plays without a cookie
 ///
-/// For whoever may watch. Whoever has the link watches as they do: it ends when it expires, and when they are no longer
-/// admitted.
+/// For whoever may watch. Whoever has the link watches as they do: it ends when it expires, when they are no longer
+/// admitted, and with their account.
 #[utoipa::path(
     post, path = "/api/videos/{id}/links", tag = "videos", operation_id = "createLink",
     params(PathId<VideoId>), security((), ("session" = [])), request_body = LinkBody,
@@ -127,6 +127,22 @@ pub(crate) struct Link {
 }
 
 impl Streaming {
+    /// Who watches `video` by a link and until when, as [`Links::viewer`]. The links of whoever is gone have ended.
+    pub(crate) async fn by_link(
+        &self,
+        link: Option<&str>,
+        video: VideoId,
+    ) -> Result<Option<(Option<UserId>, Instant)>> {
+        let Some((viewer, ends)) = link.and_then(|link| self.0.links.viewer(link, video)) else {
+            return Ok(None);
+        };
+        let has_ended = match viewer {
+            Some(user) => store::has_departed(&self.0.db, user).await?,
+            None => false,
+        };
+        Ok((!has_ended).then_some((viewer, ends)))
+    }
+
     /// Makes a link that lasts so many seconds, by which somebody watches as `viewer` may.
     ///
     /// # Errors

@@ -311,7 +311,12 @@ pub async fn is_departed(tx: &Tx, user: UserId) -> Result<bool> {
     Ok(tx.optional::<(UserId,)>(IS_DEPARTED, &[&user]).await?.is_some())
 }
 
-/// Those who are gone and have videos yet.
+/// [`is_departed`], outside a transaction.
+pub async fn has_departed(db: &Db, user: UserId) -> Result<bool> {
+    Ok(db.optional::<(UserId,)>(IS_DEPARTED, &[&user]).await?.is_some())
+}
+
+/// Those who are gone and have videos yet that nobody holds a ticket for.
 pub async fn departed(db: &Db, limit: i64) -> Result<Vec<UserId>> {
     let rows: Vec<(UserId,)> = db.all(DEPARTED, &[&db.clock().now(), &limit]).await?;
     Ok(rows.into_iter().map(|(user,)| user).collect())

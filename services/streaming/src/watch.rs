@@ -53,7 +53,7 @@ async fn watch(
 ) -> web::Result<Response> {
     let Query { key, link } = Query::read(query.as_deref().unwrap_or_default())?;
     let video = streaming.video(&key).await?;
-    let (viewer, leave) = match link.and_then(|link| streaming.0.links.viewer(&link, video.id)) {
+    let (viewer, leave) = match streaming.by_link(link.as_deref(), video.id).await? {
         Some((viewer, ends)) => (viewer, Leave { session: None, ends: Some(ends) }),
         None => match session {
             Some(Session { id, user, expires_at, .. }) => {

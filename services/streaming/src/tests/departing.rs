@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use contracts::Visibility;
 use kernel::{ObjectId, UserId, VideoId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{FIRST, House, Person, eventually};
+use crate::admission::Admission;
 use crate::model::Video;
 use crate::store;
+use crate::store::sittings::Seat;
 
 #[tokio::test]
 async fn whoever_is_gone_leaves_what_was_sold() {
@@ -51,6 +53,43 @@ async fn whoever_is_gone_leaves_what_was_sold() {
         .map(|(.., v)| v)
         .collect();
     assert_eq!(versions, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn whoever_is_gone_is_not_written_into_history_again() {
+    let house = House::new().await;
+    let id = house.video(FIRST, "ticket").await;
+    house.sold(&house.owner, &id).await;
+    let link = async |who| {
+        let path = format!("/api/videos/{id}/links");
+        let made = house.call("POST", &path, Some(who), json!({})).await.expect(201);
+        made.json()["url"].as_str().unwrap().to_owned()
+    };
+    let (viewers, owners) = (link(&house.viewer).await, link(&house.owner).await);
+    house.get(&viewers, None).await.expect(200);
+    eventually("they watch", async || house.plays().await == 1).await;
+    house.deleted(&house.viewer).await;
+    assert_eq!(house.get(&viewers, None).await.status, 401, "a link of theirs ends");
+    house.get(&owners, None).await.expect(200);
+
+    // A delivery that is under way, or a session that has not heard of it.
+    let seat =
+        Seat { viewer: house.viewer.id.to_string(), video: id.parse().unwrap(), user: Some(house.viewer.id) };
+    house.streaming.sit(&seat, Admission::Public).await.unwrap();
+    assert!(history_of(&house, &house.viewer).await.is_empty());
+    let viewer = house.other.id.to_string();
+    let seat = Seat { viewer, user: Some(house.other.id), ..seat };
+    house.streaming.sit(&seat, Admission::Public).await.unwrap();
+    assert_eq!(history_of(&house, &house.other).await.len(), 1, "the control: somebody who is here");
+
+    // What was begun in the very moment goes by itself.
+    house.db.write(|tx| async move { store::mark_departed(&tx, seat.user.unwrap()).await }).await.unwrap();
+    house.streaming.prune().await.unwrap();
+    assert!(history_of(&house, &house.other).await.is_empty());
+}
+
+async fn history_of(house: &House, who: &Person) -> Vec<Value> {
+    house.get("/api/history", Some(who)).await.expect(200).json().as_array().unwrap().clone()
 }
 
 impl House {

@@ -116,6 +116,19 @@ async fn so_does_the_end_of_a_session_or_a_link() {
     assert!(!watched(&house, &uri, Some(&house.owner), async || sign_out(&house.owner).await).await);
 }
 
+#[tokio::test]
+async fn a_link_ends_with_whoever_made_it() {
+    let house = House::new().await;
+    let id = house.video(&film(), "ticket").await;
+    house.sold(&house.owner, &id).await;
+    let path = format!("/api/videos/{id}/links");
+    let made = house.call("POST", &path, Some(&house.viewer), json!({})).await.expect(201);
+    let link = made.json()["url"].as_str().unwrap().to_owned();
+    // The control: somebody else is gone.
+    assert!(watched(&house, &link, None, async || house.deleted(&house.other).await).await);
+    assert!(!watched(&house, &link, None, async || house.deleted(&house.viewer).await).await);
+}
+
 /// Nobody watches nearly all of it and has not watched.
 #[tokio::test]
 async fn whoever_leaves_early_has_watched() {

@@ -129,6 +129,48 @@ async fn a_player_says_where_it_is() {
     assert!(history(&house, &house.viewer).await[0]["position"].as_f64().unwrap() < 2.0);
 }
 
+/// Forgetting is for one's history, not for the numbers.
+#[tokio::test]
+async fn what_is_forgotten_and_watched_again_is_one_play() {
+    let house = House::new().await;
+    let id = house.video(FIRST, "public").await;
+    let path = format!("/api/history/{id}");
+    let viewer = Some(&house.viewer);
+    let rows = async || {
+        let none: &[&dyn db::Param] = &[];
+        house.db.all::<(String,)>("SELECT viewer FROM sittings", none).await.unwrap().len()
+    };
+    for _ in 0..3 {
+        range(&house, &id, viewer, "bytes=0-999").await;
+        eventually("it is in the history", async || history(&house, &house.viewer).await.len() == 1).await;
+        house.streaming.note_seats().await.unwrap();
+        house.clock.advance(Duration::from_secs(1));
+        house.ask("DELETE", &path, viewer, &[], ()).await.expect(204);
+        house.ask("DELETE", &path, viewer, &[], ()).await.expect(404);
+        assert_eq!(history(&house, &house.viewer).await, Vec::<Value>::new());
+        assert_eq!(house.call("PUT", &path, viewer, json!({ "position": 0 })).await.status, 404);
+        assert_eq!(house.get(&format!("/api/history?after={id}"), viewer).await.status, 404);
+    }
+    assert_eq!(house.plays().await, 1);
+    range(&house, &id, viewer, "bytes=0-0").await;
+    eventually("it is in the history", async || history(&house, &house.viewer).await.len() == 1).await;
+    let entry = history(&house, &house.viewer).await.remove(0);
+    assert_eq!(
+        (&entry["position"], &entry["seconds"]),
+        (&json!(0.0), &json!(0.0)),
+        "as if for the first time"
+    );
+    assert_eq!(house.plays().await, 1);
+
+    // Once the pause is over nothing is left of it.
+    house.ask("DELETE", &path, viewer, &[], ()).await.expect(204);
+    house.streaming.prune().await.unwrap();
+    assert_eq!(rows().await, 1);
+    house.clock.advance(Duration::from_secs(31 * 60));
+    house.streaming.prune().await.unwrap();
+    assert_eq!(rows().await, 0);
+}
+
 #[tokio::test]
 async fn history_is_listed_and_forgotten() {
     let house = House::new().await;
@@ -188,7 +230,6 @@ async fn history_is_listed_and_forgotten() {
     };
     eventually("all have watched", async || rows().await == 7).await;
     house.clock.advance(Duration::from_secs(25 * 3600));
-    let before = house.clock.now() - Duration::from_secs(24 * 3600);
-    assert_eq!(crate::store::sittings::prune(&house.db, before).await.unwrap(), 3);
+    house.streaming.prune().await.unwrap();
     assert_eq!(rows().await, 4);
 }

@@ -135,7 +135,7 @@ async fn what_nobody_needs_is_found_and_let_go() {
     let storage = Remote::new(process.base(), Signer::new(KEY.as_bytes(), clock.clone())).unwrap();
     storage.begin(unneeded).await.unwrap();
     storage
-        .append(unneeded, Part { offset: 0, most: 9, body: "unneeded".into(), digest: None })
+        .append(unneeded, Part { offset: 0, most: 9, body: "unneeded".into(), digest: None, at_hand: false })
         .await
         .unwrap();
     storage.publish(unneeded, None).await.unwrap();

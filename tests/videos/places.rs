@@ -82,7 +82,8 @@ impl Place {
                 Remote::new(self.keeper().base(), Signer::new(KEY.as_bytes(), clock.clone())).unwrap();
             storage.begin(object).await.unwrap();
             let bytes = file.bytes(0..file.size());
-            let part = Part { offset: 0, most: file.size(), body: bytes.into(), digest: None };
+            let part =
+                Part { offset: 0, most: file.size(), body: bytes.into(), digest: None, at_hand: false };
             storage.append(object, part).await.unwrap();
             storage.publish(object, None).await.unwrap();
         } else if self.kept == Kept::Disk {

@@ -93,6 +93,8 @@ pub struct Part {
     pub body: Body,
     /// What its SHA-256 (`sha-256`) or SHA-1 (`sha1`, which tus asks for) has to be.
     pub digest: Option<Digest>,
+    /// Whether all of it is here already, and is not long: it has places of its own, which no upload from afar takes.
+    pub at_hand: bool,
 }
 
 /// What bytes have to add up to.

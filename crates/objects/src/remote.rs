@@ -177,8 +177,8 @@ impl Objects for Remote {
     }
 
     fn append(&self, id: ObjectId, part: Part) -> BoxFuture<'_, Result<Appended>> {
-        let Part { offset, most, body, digest } = part;
-        let query = Append { offset, most, digest: digest.map(|digest| digest.write()) };
+        let Part { offset, most, body, digest, at_hand } = part;
+        let query = Append { offset, most, digest: digest.map(|digest| digest.write()), at_hand };
         async move {
             let request = self.request_by(&self.patient, Method::PATCH, &upload(id), &query)?;
             let body = reqwest::Body::wrap_stream(body.into_data_stream());

@@ -22,6 +22,9 @@ pub struct Append {
     /// `sha1:` or `sha256:` and hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Whether all of it is here already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_hand: bool,
 }
 
 impl Append {

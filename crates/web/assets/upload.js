@@ -228,7 +228,7 @@
           offer(one, "go", "cancel");
           return say(one, "Nothing gets through. What was sent is kept: go on later.", "paused");
         }
-        say(one, "The connection broke. Trying again…", "paused");
+        say(one, `${error.status === 429 ? error.message : "The connection broke"}. Trying again…`, "paused");
         await wait(Math.min(30000, 500 * 2 ** failures), one);
       }
     }

@@ -56,7 +56,7 @@ async fn append(
     body: Body,
 ) -> web::Result<Json<Ended>> {
     let digest = asked.digest()?;
-    let part = Part { offset: asked.offset, most: asked.most, body, digest };
+    let part = Part { offset: asked.offset, most: asked.most, body, digest, at_hand: asked.at_hand };
     Ok(Json(storage.append(id, part).await?.into()))
 }
 

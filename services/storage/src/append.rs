@@ -3,21 +3,27 @@
 //! noticed does not have to wait: whoever notes first has appended, and whoever came before gives up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use kernel::{Error, Kind, ObjectId, Result};
 use objects::{Appended, Came, Digest, Laid, Part, Sink};
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 use tracing::Instrument as _;
+use web::{Coming, Next};
 
-use crate::coming::{Coming, Held, Next};
+use crate::held::Held;
 use crate::{Storage, meters, store};
 
 /// So much is written at a time.
 const CHUNK: u64 = 1024 * 1024;
 /// An upload that came in so many parts takes no more: all of them are read at once when it becomes an object.
 const MOST_PARTS: i64 = 50_000;
+
+/// How long what is at hand waits for a place.
+const SOON: Duration = Duration::from_secs(10);
 
 /// The digest of an upload from its begin to `offset`.
 pub(crate) struct Running {
@@ -76,10 +82,8 @@ impl Storage {
     }
 
     async fn append_here(&self, id: ObjectId, part: Part) -> Result<Appended> {
-        let Part { offset, most, body, digest } = part;
-        let Ok(_under_way) = self.0.appending.try_acquire() else {
-            return Err(Error::unavailable("too many uploads are under way"));
-        };
+        let Part { offset, most, body, digest, at_hand } = part;
+        let _under_way = if at_hand { self.soon().await? } else { self.at_once()? };
         let ends = self.ends(id).await?;
         if ends != offset {
             return Err(elsewhere(ends));
@@ -136,6 +140,19 @@ impl Storage {
         }
     }
 
+    /// A place for what comes from afar, if there is one.
+    fn at_once(&self) -> Result<SemaphorePermit<'_>> {
+        self.0.appending.try_acquire().map_err(|_| too_many())
+    }
+
+    /// A place for what is at hand: those who have one are soon done.
+    async fn soon(&self) -> Result<SemaphorePermit<'_>> {
+        match timeout(SOON, self.0.at_hand.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(too_many()),
+        }
+    }
+
     /// Waits for a place to write at. Nobody has one while waiting for a client.
     async fn place(&self) -> Result<SemaphorePermit<'_>> {
         self.0.writing.acquire().await.map_err(|_| Error::unavailable("nothing is written any more"))
@@ -163,6 +180,10 @@ impl Storage {
             held: Held::default(),
         })
     }
+}
+
+fn too_many() -> Error {
+    Error::unavailable("too many uploads are under way")
 }
 
 fn elsewhere(ends: u64) -> Error {

@@ -4,7 +4,7 @@ mod answer;
 mod api;
 mod append;
 mod collect;
-mod coming;
+mod held;
 pub mod keep;
 mod meters;
 mod publish;
@@ -37,6 +37,8 @@ pub const MIGRATIONS: &[Migration] =
 
 /// Appends that are under way at the same time; to a bucket each holds up to 9 MiB, which it sends after five seconds.
 const APPENDING: usize = 256;
+/// And those besides of what is at hand: posters and captions wait for nobody who uploads.
+const AT_HAND: usize = 16;
 /// Those of them that write at the same time what has come.
 const WRITING: usize = 32;
 /// Objects whose rows are remembered. They never change; one that is removed is forgotten here, and elsewhere soon.
@@ -56,6 +58,7 @@ struct Inner {
     running: Cache<ObjectId, Arc<Running>>,
     known: Cache<ObjectId, Arc<Known>>,
     appending: Semaphore,
+    at_hand: Semaphore,
     latest: Latest,
     writing: Semaphore,
     publishing: Alone,
@@ -69,7 +72,8 @@ impl Storage {
         meters::begin();
         let running = Cache::builder().max_capacity(1_000).time_to_idle(Duration::from_secs(600)).build();
         let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
-        let (appending, writing) = (Semaphore::new(APPENDING), Semaphore::new(WRITING));
+        let (appending, at_hand) = (Semaphore::new(APPENDING), Semaphore::new(AT_HAND));
+        let writing = Semaphore::new(WRITING);
         let (latest, publishing, removing) = (Latest::default(), Alone::default(), Arc::default());
         Self(Arc::new(Inner {
             db,
@@ -78,6 +82,7 @@ impl Storage {
             running,
             known,
             appending,
+            at_hand,
             latest,
             writing,
             publishing,

@@ -294,7 +294,7 @@ impl Streaming {
             Wish { name: String::new(), title: None, visibility, length: Some(length), metadata: None };
         let upload = self.begin(owner, wish, uploads::Kind::Once).await?;
         let given_up = self.unless_kept(upload.clone());
-        let part = Part { offset: 0, most: length, body: Body::from(bytes), digest: None };
+        let part = Part { offset: 0, most: length, body: Body::from(bytes), digest: None, at_hand: true };
         self.0.objects.append(upload.object_id, part).await?;
         self.0.objects.publish(upload.object_id, None).await?;
         given_up.keep();

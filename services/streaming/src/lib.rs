@@ -19,6 +19,7 @@ mod pages;
 mod publish;
 mod raw;
 mod seats;
+mod senders;
 mod store;
 mod telling;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use publish::Film;
 use crate::known::{Known, LookUp};
 use crate::links::Links;
 use crate::seats::Seats;
+use crate::senders::Senders;
 
 /// This service's tables.
 pub const MIGRATIONS: &[Migration] =
@@ -78,6 +80,7 @@ struct Inner {
     objects: Arc<dyn Objects>,
     videos: Cache<LookUp, Known>,
     seats: Seats,
+    senders: Senders,
     links: Links,
     /// Rung when there are objects to let go.
     leaving: Notify,
@@ -98,9 +101,20 @@ impl Streaming {
     ) -> Self {
         meters::begin();
         let links = Links::new(key, web.clock().clone());
-        let (videos, seats, leaving) = (memory.cache("videos"), Seats::new(), Notify::new());
-        let finishing = Semaphore::new(finish::AT_ONCE);
-        Self(Arc::new(Inner { db, web, settings, objects, videos, seats, links, leaving, finishing }))
+        let (videos, seats, senders) = (memory.cache("videos"), Seats::new(), Senders::default());
+        let (leaving, finishing) = (Notify::new(), Semaphore::new(finish::AT_ONCE));
+        Self(Arc::new(Inner {
+            db,
+            web,
+            settings,
+            objects,
+            videos,
+            seats,
+            senders,
+            links,
+            leaving,
+            finishing,
+        }))
     }
 
     /// Its JSON calls and pages.

@@ -54,7 +54,8 @@ fn path(id: VideoId) -> String {
 
 /// The form again, if what is wrong can be put right there; otherwise the error itself.
 fn again<T: Template>(error: Error, form: impl FnOnce(&Error) -> T) -> web::Result<Response> {
-    let here = [Kind::Invalid, Kind::Conflict, Kind::TooLarge, Kind::UnsupportedType, Kind::Full];
+    use Kind::{Conflict, Full, Invalid, TooLarge, TooMany, UnsupportedType};
+    let here = [Invalid, Conflict, TooLarge, TooMany, UnsupportedType, Full];
     if !here.contains(&error.kind) {
         return Err(error.into());
     }

@@ -44,7 +44,8 @@ impl Streaming {
         };
         let upload = self.begin(owner, wish, uploads::Kind::Once).await?;
         let given_up = self.unless_kept(upload.clone());
-        let part = Part { offset: 0, most: length, body: Body::from(film.bytes), digest: None };
+        let part =
+            Part { offset: 0, most: length, body: Body::from(film.bytes), digest: None, at_hand: true };
         self.append(&upload, part).await?;
         let video = self.finish(upload, None, Some(given_up)).await?;
         self.set_poster(owner, video.id, Picture::read(Bytes::from_static(film.poster))?).await?;

@@ -46,6 +46,7 @@ pub(crate) fn routes() -> Routes<Streaming> {
         (status = 409, description = "You have too many uploads under way: finish or cancel one first"),
         (status = 413, description = "A video must be at most 20 GiB"),
         (status = 415, description = "This is no video that can be played here: send MP4, WebM, MOV, MKV or Ogg"),
+        (status = 429, description = "You send too many videos at once: wait until one of them is through"),
         (status = 507, description = "There is no room left for it | That is more than the 100 GiB that you may keep: \
             delete a video first"),
     ),
@@ -66,7 +67,7 @@ async fn create(
     let given_up = streaming.unless_kept(upload.clone());
     let most = upload.length.unsigned_abs().min(streaming.0.settings.limit);
     let (body, seen) = if key.is_given() { watched(body) } else { (body, Seen::default()) };
-    let appended = streaming.append(&upload, Part { offset: 0, most, body, digest }).await?;
+    let appended = streaming.append(&upload, Part { offset: 0, most, body, digest, at_hand: false }).await?;
     match appended.came {
         Came::Whole => {}
         Came::Broken => Err(Error::invalid("The body broke off"))?,

@@ -69,6 +69,7 @@ async fn options(State(streaming): State<Streaming>) -> Response {
         (status = 412, description = "This is tus 1.0.0: say so in Tus-Resumable"),
         (status = 413, description = "A video must be at most 20 GiB"),
         (status = 415, description = "This is no video that can be played here: send MP4, WebM, MOV, MKV or Ogg"),
+        (status = 429, description = "You send too many videos at once: wait until one of them is through"),
         (status = 507, description = "There is no room left for it | That is more than the 100 GiB that you may keep: \
             delete a video first"),
     ),
@@ -215,6 +216,7 @@ async fn state(
         (status = 413, description = "It must be at most 1024 bytes"),
         (status = 415, description = "Content-Type must be application/offset+octet-stream | This is no video that can be \
             played here: send MP4, WebM, MOV, MKV or Ogg"),
+        (status = 429, description = "You send too many videos at once: wait until one of them is through"),
         (status = 460, description = "The bytes do not have this digest"),
         (status = 507, description = "There is no room left for it"),
     ),
@@ -271,6 +273,7 @@ async fn terminate(
         (status = 410, description = "It was refused"),
         (status = 412, description = "This is tus 1.0.0: say so in Tus-Resumable"),
         (status = 415, description = "Content-Type must be application/offset+octet-stream"),
+        (status = 429, description = "You send too many videos at once: wait until one of them is through"),
         (status = 460, description = "The bytes do not have this digest"),
         (status = 507, description = "There is no room left for it"),
     ),
@@ -349,7 +352,7 @@ impl Streaming {
     ) -> Result<Appended> {
         let most = upload.length.unsigned_abs();
         let digest = checksum(headers)?;
-        let appended = self.append(upload, Part { offset, most, body, digest }).await?;
+        let appended = self.append(upload, Part { offset, most, body, digest, at_hand: false }).await?;
         if appended.came == Came::Spoilt {
             return Ok(appended);
         }

@@ -100,7 +100,11 @@ impl Streaming {
     }
 
     /// Appends to an upload; while bytes come, it is kept.
+    ///
+    /// # Errors
+    /// 429 for whoever sends too many at once.
     pub(crate) async fn append(&self, upload: &Upload, part: Part) -> Result<Appended> {
+        let _sending = self.0.senders.send(upload.owner_id, upload.object_id)?;
         let until = || self.0.web.clock().now() + self.kept(upload.kind);
         let keep = || uploads::put_off(&self.0.db, upload.id, until());
         keep().await?;

@@ -106,7 +106,7 @@ async fn a_part_must_have_its_digest(house: House) {
     let id = house.uploaded(&[]).await;
     let append = async |offset, body: Body, digest: Vec<u8>| {
         let digest = if digest.len() == 20 { Digest::Sha1(digest) } else { Digest::Sha256(digest) };
-        house.objects.append(id, Part { offset, most: 100, body, digest: Some(digest) }).await
+        house.objects.append(id, Part { offset, most: 100, body, digest: Some(digest), at_hand: false }).await
     };
     let sha1 = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, b"one ").as_ref().to_vec();
     let whole = |offset| Appended { offset, came: Came::Whole };
@@ -144,7 +144,8 @@ async fn parts(house: &House, id: kernel::ObjectId) -> usize {
 
 async fn what_is_too_long_is_refused(house: House) {
     let id = house.uploaded(&[]).await;
-    let most = |most, offset, body: Vec<u8>| Part { offset, most, body: body.into(), digest: None };
+    let most =
+        |most, offset, body: Vec<u8>| Part { offset, most, body: body.into(), digest: None, at_hand: false };
     assert_eq!(kind(house.objects.append(id, most(9, 0, b"too long it is".to_vec())).await), Kind::TooLarge);
     house.gives_back(id).await;
     let end = house.objects.uploaded(id).await.unwrap();
@@ -168,6 +169,9 @@ async fn many_who_send_nothing_keep_nobody_out_until_they_are_too_many() {
     let id = house.uploaded(&[b"one ", b"more"]).await;
     let _last = house.storage.0.appending.acquire().await.unwrap();
     assert_eq!(kind(house.append(id, 8, b"!").await), Kind::Unavailable);
+    let poster = house.uploaded(&[]).await;
+    let at_hand = Part { at_hand: true, ..part(0, "a poster".into()) };
+    house.objects.append(poster, at_hand).await.unwrap();
     for (tell, slow) in waiting {
         drop(tell);
         assert_eq!(slow.await.unwrap().unwrap(), Appended { offset: 0, came: Came::Whole });

@@ -182,7 +182,7 @@ pub(super) async fn ask(
 }
 
 pub(super) fn part(offset: u64, body: Body) -> Part {
-    Part { offset, most: u64::MAX, body, digest: None }
+    Part { offset, most: u64::MAX, body, digest: None, at_hand: false }
 }
 
 /// A body that breaks off after `bytes`.

@@ -128,7 +128,7 @@ impl Streaming {
         let upload = self.begin(session.user, wish, uploads::Kind::Once).await.map_err(at_file)?;
         let given_up = self.unless_kept(upload.clone());
         let most = upload.length.unsigned_abs().min(self.0.settings.limit);
-        let part = Part { offset: 0, most, body, digest: None };
+        let part = Part { offset: 0, most, body, digest: None, at_hand: false };
         if self.append(&upload, part).await.map_err(at_file)?.came != Came::Whole {
             return Err(Error::invalid("The file broke off").at("file"));
         }

@@ -277,7 +277,8 @@ async fn what_was_left_half_finished_is_finished() {
         patch(&house, &path, 0, &LAST[..10]).await.expect(204);
         let id: kernel::VideoId = id_of(&path).parse().unwrap();
         let upload = crate::store::uploads::find(&house.db, id).await.unwrap().unwrap();
-        let part = objects::Part { offset: 10, most: 99_999, body: LAST[10..].into(), digest: None };
+        let part =
+            objects::Part { offset: 10, most: 99_999, body: LAST[10..].into(), digest: None, at_hand: false };
         let shelf: &dyn objects::Objects = &*house.shelf;
         shelf.append(upload.object_id, part).await.unwrap();
         let until = house.clock.now() + Duration::from_secs(60);
@@ -312,7 +313,7 @@ async fn one_that_cannot_be_finished_is_in_nobodys_way() {
     let (stuck, idle) = (begun(&house, FIRST.len()).await, begun(&house, 5).await);
     let id: kernel::VideoId = id_of(&stuck).parse().unwrap();
     let upload = crate::store::uploads::find(&house.db, id).await.unwrap().unwrap();
-    let part = objects::Part { offset: 0, most: 99_999, body: FIRST.into(), digest: None };
+    let part = objects::Part { offset: 0, most: 99_999, body: FIRST.into(), digest: None, at_hand: false };
     objects::Objects::append(&*house.shelf, upload.object_id, part).await.unwrap();
     let user = house.owner.id;
     house.db.write(|tx| async move { crate::store::mark_departed(&tx, user).await }).await.unwrap();

@@ -67,7 +67,7 @@ impl Objects for Shelf {
 
     fn append(&self, id: ObjectId, part: Part) -> BoxFuture<'_, Result<Appended>> {
         async move {
-            let Part { offset, most, mut body, digest } = part;
+            let Part { offset, most, mut body, digest, .. } = part;
             let end = self.uploaded(id).await?;
             if end != offset {
                 return Err(Error::conflict(format!("The upload ends at {end}")));

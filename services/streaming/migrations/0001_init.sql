@@ -38,6 +38,14 @@ CREATE TABLE captions (
 ) /* clustered */;
 CREATE INDEX captions_by_object ON captions (object_id);
 
+-- What posters and captions count for in the quota of whoever gave them to their videos.
+CREATE TABLE attachments (
+    object_id TEXT PRIMARY KEY,
+    owner_id TEXT NOT NULL,
+    size BIGINT NOT NULL
+) /* clustered */;
+CREATE INDEX attachments_by_owner ON attachments (owner_id);
+
 -- What is being uploaded. The row is there before storage hears of the object, so nothing is ever kept that nobody
 -- knows of. The id of an upload becomes that of its video.
 CREATE TABLE uploads (

@@ -15,7 +15,8 @@ use crate::api::VideoView;
 use crate::known::{Known, LookUp, gate};
 use crate::language::{Lang, language};
 use crate::model::{Poster, Video};
-use crate::store::{self, uploads};
+use crate::store;
+use crate::store::uploads::{self, Upload};
 use crate::uploads::Wish;
 
 /// In bytes.
@@ -44,7 +45,8 @@ pub(crate) fn routes() -> Routes<Streaming> {
         (status = 200, description = "The video", body = VideoView),
         (status = 413, description = "The body must be at most 5242880 bytes"),
         (status = 415, description = "A poster must be a JPEG, PNG or WebP picture"),
-        (status = 507, description = "There is no room left for it"),
+        (status = 507, description = "There is no room left for it | That is more than the 100 GiB that you may keep: \
+            delete a video first"),
     ),
 )]
 async fn set_poster(
@@ -112,7 +114,8 @@ async fn drop_poster(
         (status = 409, description = "A video may have captions in 50 languages"),
         (status = 413, description = "The body must be at most 2097152 bytes"),
         (status = 415, description = "Captions must be WebVTT"),
-        (status = 507, description = "There is no room left for it"),
+        (status = 507, description = "There is no room left for it | That is more than the 100 GiB that you may keep: \
+            delete a video first"),
     ),
 )]
 async fn set_captions(
@@ -206,7 +209,7 @@ impl Streaming {
         let upload = self.keep(user, picture.bytes).await?;
         let given_up = self.unless_kept(upload.clone());
         let poster = Poster { object_id: upload.object_id, content_type: picture.content_type.to_owned() };
-        let video = self.change_poster(user, id, Some((poster, upload.id))).await?;
+        let video = self.change_poster(user, id, Some((poster, upload))).await?;
         given_up.keep();
         Ok(video)
     }
@@ -216,14 +219,14 @@ impl Streaming {
         &self,
         user: UserId,
         id: VideoId,
-        poster: Option<(Poster, VideoId)>,
+        poster: Option<(Poster, Upload)>,
     ) -> Result<Video> {
         let poster = &poster;
         let changed = self.0.db.write(|tx| async move {
             let video = store::find(&tx, id).await?;
             own(&video, user)?;
             if let Some((_, upload)) = poster
-                && !uploads::end(&tx, *upload).await?
+                && !uploads::attach(&tx, upload).await?
             {
                 return Err(over());
             }
@@ -263,7 +266,7 @@ impl Streaming {
             let video = store::find(&tx, id).await?;
             own(&video, user)?;
             if let Some(upload) = upload
-                && !uploads::end(&tx, upload.id).await?
+                && !uploads::attach(&tx, upload).await?
             {
                 return Err(over());
             }
@@ -288,7 +291,7 @@ impl Streaming {
     }
 
     /// Stores something small as an object, under an upload that ends with whatever comes to speak of it.
-    async fn keep(&self, owner: UserId, bytes: Bytes) -> Result<uploads::Upload> {
+    async fn keep(&self, owner: UserId, bytes: Bytes) -> Result<Upload> {
         let (length, visibility) = (bytes.len() as u64, Visibility::Private);
         let wish =
             Wish { name: String::new(), title: None, visibility, length: Some(length), metadata: None };

@@ -65,6 +65,7 @@ const DROP_CAPTION: &str = "DELETE FROM captions WHERE video_id = $1 AND lang = 
 const DROP_CAPTIONS: &str = "DELETE FROM captions WHERE video_id = $1 RETURNING object_id";
 const REMOVE: &str =
     "INSERT INTO removals (object_id, since) VALUES ($1, $2) ON CONFLICT (object_id) DO NOTHING";
+const DETACH: &str = "DELETE FROM attachments WHERE object_id = $1";
 const REMOVED: &str = "DELETE FROM removals WHERE object_id = $1";
 const STAYS: &str = "UPDATE removals SET since = $2 WHERE object_id = $1";
 const REMOVALS: &str = "SELECT object_id FROM removals ORDER BY since LIMIT $1";
@@ -274,8 +275,9 @@ pub async fn set_caption(tx: &Tx, video: VideoId, lang: &str, object: Option<Obj
     Ok(old.is_some())
 }
 
-/// An object is to be let go.
+/// An object is to be let go, and counts for nobody any more.
 pub async fn remove(tx: &Tx, object: ObjectId) -> Result<()> {
+    tx.execute(DETACH, &[&object]).await?;
     tx.execute(REMOVE, &[&object, &tx.clock().now()]).await.map(drop)
 }
 

@@ -27,8 +27,10 @@ const REFUSE: &str = "UPDATE uploads SET refused = $2, length = 0, finishing_unt
 const DELETE: &str = "DELETE FROM uploads WHERE id = $1";
 /// What is kept for somebody, and what may come to be.
 const USED: &str = "SELECT CAST(COALESCE((SELECT SUM(size) FROM videos WHERE owner_id = $1), 0)
+        + COALESCE((SELECT SUM(size) FROM attachments WHERE owner_id = $1), 0)
         + COALESCE((SELECT SUM(length) FROM uploads WHERE owner_id = $1), 0) AS BIGINT)";
 const UNDER_WAY: &str = "SELECT COUNT(*) FROM uploads WHERE owner_id = $1";
+const ATTACH: &str = "INSERT INTO attachments (object_id, owner_id, size) VALUES ($1, $2, $3)";
 /// Ends somebody's uploads.
 const DEPART: &str = "DELETE FROM uploads WHERE owner_id = $1 RETURNING object_id";
 const EXPIRED: &str =
@@ -187,6 +189,14 @@ pub async fn refuse(db: &Db, upload: &Upload, why: &str) -> Result<()> {
 /// An upload is over: it has become something, or its bytes are let go elsewhere.
 pub async fn end(tx: &Tx, id: VideoId) -> Result<bool> {
     Ok(tx.execute(DELETE, &[&id]).await? == 1)
+}
+
+/// An upload has become a poster or captions, which count for its owner until they are let go; false if it was over.
+pub async fn attach(tx: &Tx, upload: &Upload) -> Result<bool> {
+    if !end(tx, upload.id).await? {
+        return Ok(false);
+    }
+    tx.execute(ATTACH, &[&upload.object_id, &upload.owner_id, &upload.length]).await.map(|_| true)
 }
 
 /// Gives an upload up, with its bytes.

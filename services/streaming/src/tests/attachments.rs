@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 
 use super::{FIRST, House, eventually};
+use crate::Settings;
+use crate::store::uploads;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0";
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
@@ -103,4 +105,38 @@ async fn a_video_has_captions() {
     left(&house, 51).await;
     house.ask("DELETE", &format!("/api/videos/{id}"), owner, &[], ()).await.expect(204);
     left(&house, 0).await;
+}
+
+#[tokio::test]
+async fn both_count_in_their_owners_quota() {
+    let film = FIRST.len();
+    let house = House::with(Settings { quota: film as u64 + 1000, ..Settings::default() }).await;
+    let owner = Some(&house.owner);
+    let id = house.video(FIRST, "public").await;
+    let (poster, captions) =
+        (format!("/api/videos/{id}/poster"), |lang: &str| format!("/api/videos/{id}/captions/{lang}"));
+    let used = async || uploads::used(&house.db, house.owner.id).await.unwrap() - film as i64;
+    let picture = [PNG, &[0; 500]].concat();
+    house.ask("PUT", &poster, owner, &[], picture.clone()).await.expect(200);
+    assert_eq!(used().await, picture.len() as i64);
+    house.ask("PUT", &captions("en"), owner, &[], VTT).await.expect(200);
+    assert_eq!(used().await, (picture.len() + VTT.len()) as i64);
+    let long = format!("{VTT}{}", "x".repeat(500));
+    let full = house.ask("PUT", &captions("de"), owner, &[], long.clone()).await.expect(507);
+    assert!(full.error().1.contains("that you may keep"), "{:?}", full.error());
+    assert_eq!(house.ask("PUT", &poster, owner, &[], picture).await.status, 507);
+    assert!(
+        String::from_utf8_lossy(&house.get("/videos/mine", owner).await.bytes)
+            .contains("posters and captions")
+    );
+
+    house.ask("PUT", &poster, owner, &[], PNG).await.expect(200);
+    assert_eq!(used().await, (PNG.len() + VTT.len()) as i64, "what it replaces counts no more");
+    house.ask("PUT", &captions("en"), owner, &[], long.clone()).await.expect(200);
+    house.ask("DELETE", &captions("en"), owner, &[], ()).await.expect(204);
+    house.ask("DELETE", &poster, owner, &[], ()).await.expect(204);
+    assert_eq!(used().await, 0);
+    house.ask("PUT", &captions("de"), owner, &[], long).await.expect(200);
+    house.ask("DELETE", &format!("/api/videos/{id}"), owner, &[], ()).await.expect(204);
+    assert_eq!(used().await, -(film as i64), "nothing is in use");
 }

@@ -52,7 +52,8 @@ CREATE TABLE uploads (
     id TEXT PRIMARY KEY,
     object_id TEXT NOT NULL,
     owner_id TEXT NOT NULL,
-    -- `once`: by one request, and worth nothing without it; `resumable`: by as many as it takes.
+    -- `once`: by one request, and worth nothing without it; `resumable`: by as many as it takes; `attached`: a poster or
+    -- captions, at hand.
     kind TEXT NOT NULL,
     -- What it counts for in its owner's quota; of a resumable one, how long it will be.
     length BIGINT NOT NULL,
@@ -64,8 +65,12 @@ CREATE TABLE uploads (
     refused TEXT,
     -- `Upload-Metadata` of a resumable one, as it was given.
     metadata TEXT,
-    -- Whoever finishes it has it until then.
-    finishing_until BIGINT NOT NULL
+    -- Whoever finishes it has it until then; where that failed, it rests until then.
+    finishing_until BIGINT NOT NULL,
+    -- How often that has failed.
+    failures BIGINT NOT NULL,
+    -- Whether all of it is here: then its end stays as it is, whoever asks for it.
+    is_whole BOOLEAN NOT NULL
 ) /* clustered */;
 CREATE INDEX uploads_by_owner ON uploads (owner_id, id);
 CREATE INDEX uploads_by_end ON uploads (expires_at);

@@ -295,7 +295,7 @@ impl Streaming {
         let (length, visibility) = (bytes.len() as u64, Visibility::Private);
         let wish =
             Wish { name: String::new(), title: None, visibility, length: Some(length), metadata: None };
-        let upload = self.begin(owner, wish, uploads::Kind::Once).await?;
+        let upload = self.begin(owner, wish, uploads::Kind::Attached).await?;
         let given_up = self.unless_kept(upload.clone());
         let part = Part { offset: 0, most: length, body: Body::from(bytes), digest: None, at_hand: true };
         self.0.objects.append(upload.object_id, part).await?;

@@ -13,7 +13,8 @@ use tracing::Instrument as _;
 
 use crate::known::LookUp;
 use crate::model::{self, Video};
-use crate::store::{self, uploads, uploads::Upload};
+use crate::store;
+use crate::store::uploads::{self, Taken, Upload};
 use crate::telling::telling;
 use crate::uploads::Abandon;
 use crate::{Streaming, api, meters};
@@ -24,10 +25,27 @@ const BELIEVED: Duration = Duration::from_secs(60);
 /// How long a request waits for another that finishes the same upload.
 const PATIENCE: Duration = Duration::from_secs(50);
 const LOOK: Duration = Duration::from_millis(100);
+/// How long it is tried to finish an upload, from when it came whole.
+const GIVEN_UP: Duration = Duration::from_secs(86_400);
+/// So much longer where all that is wrong may be that something is away.
+const AWAY: Duration = Duration::from_secs(6 * 86_400);
+/// How long its owner is told that it was given up.
+const TOLD: Duration = Duration::from_secs(7 * 86_400);
+const NO_ROOM: &str = "For a day there was no room here to make it ready: upload it again later";
+const IN_VAIN: &str = "It could not be made ready: upload it again later";
+/// The shortest and the longest rest after a failure.
+const RESTS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(3600)];
 /// Uploads that are looked through and put together at once, here: each takes memory and disk.
 pub(crate) const AT_ONCE: usize = 2;
 /// What it takes longer to read through than others should wait, in bytes.
 const LARGE: usize = 64 * 1024;
+
+/// How long an upload rests that could not be finished, and not so often before.
+fn rest(failures: i64) -> Duration {
+    let [shortest, longest] = RESTS;
+    let doubled = u32::try_from(failures).ok().and_then(|failures| 2_u32.checked_pow(failures));
+    doubled.and_then(|times| shortest.checked_mul(times)).map_or(longest, |rest| rest.min(longest))
+}
 
 /// What an upload turned out to be.
 struct Found {
@@ -65,10 +83,10 @@ impl Streaming {
     }
 
     async fn finish_here(&self, upload: &Upload, key: Option<&IdempotencyKey>) -> Result<Video> {
-        if !uploads::take(&self.0.db, upload.id, self.believed()).await? {
-            return self.settled(upload.id).await;
+        match self.take(upload).await? {
+            Some(taken) => self.finish_taken(upload, taken, key).await,
+            None => self.settled(upload.id).await,
         }
-        self.finish_taken(upload, key).await
     }
 
     /// Finishes an upload that is whole, unless somebody does.
@@ -76,27 +94,55 @@ impl Streaming {
     /// # Errors
     /// As [`Streaming::finish`].
     pub(crate) async fn finish_if_left(&self, upload: &Upload) -> Result<()> {
-        if uploads::take(&self.0.db, upload.id, self.believed()).await? {
-            self.finish_taken(upload, None).await?;
+        if let Some(taken) = self.take(upload).await? {
+            self.finish_taken(upload, taken, None).await?;
         }
         Ok(())
     }
 
-    async fn finish_taken(&self, upload: &Upload, key: Option<&IdempotencyKey>) -> Result<Video> {
+    async fn take(&self, upload: &Upload) -> Result<Option<Taken>> {
+        let ends = self.0.web.clock().now() + GIVEN_UP;
+        uploads::take(&self.0.db, upload.id, self.believed(), ends).await
+    }
+
+    async fn finish_taken(
+        &self,
+        upload: &Upload,
+        taken: Taken,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Video> {
         let hold = || uploads::hold(&self.0.db, upload.id, self.believed());
         let made = telling(TOLD_EVERY, hold, self.make(upload, key)).await?;
         match &made {
             Err(error) if error.kind == Kind::UnsupportedType => {
-                uploads::refuse(&self.0.db, upload, &error.to_string()).await?;
+                self.refuse(upload, &error.to_string(), self.kept(upload.kind)).await?;
                 meters::refused();
-                self.0.leaving.notify_one();
             }
             // Its owner is gone.
             Err(error) if error.kind == Kind::Unauthorized => self.give_up(upload).await?,
-            Err(_) => uploads::leave(&self.0.db, upload.id).await?,
+            Err(error) => self.failed(upload, &taken, error).await?,
             Ok(_) => meters::published(),
         }
         made
+    }
+
+    /// Leaves an upload to whoever tries next, or gives it up once that has failed for long enough.
+    async fn failed(&self, upload: &Upload, taken: &Taken, error: &Error) -> Result<()> {
+        let now = self.0.web.clock().now();
+        let lasts = if error.is_transient() { AWAY } else { Duration::ZERO };
+        if upload.kind != uploads::Kind::Resumable || now <= taken.ends_at + lasts {
+            return uploads::rest(&self.0.db, upload.id, now + rest(taken.failures)).await;
+        }
+        tracing::error!(upload = %upload.id, error = ?error, "an upload that is whole is given up: it could not be finished");
+        let why = if error.kind == Kind::Full { NO_ROOM } else { IN_VAIN };
+        meters::given_up();
+        self.refuse(upload, why, TOLD).await
+    }
+
+    async fn refuse(&self, upload: &Upload, why: &str, told: Duration) -> Result<()> {
+        uploads::refuse(&self.0.db, upload, why, self.0.web.clock().now() + told).await?;
+        self.0.leaving.notify_one();
+        Ok(())
     }
 
     fn believed(&self) -> kernel::Instant {

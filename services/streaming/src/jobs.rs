@@ -97,7 +97,7 @@ impl Streaming {
         }
     }
 
-    /// Finishes uploads that somebody began to finish and then was gone, and gives up those whose time is up.
+    /// Finishes uploads that somebody began to finish and then was gone or failed, and gives up those whose time is up.
     pub(crate) async fn end_uploads(&self) -> Result<()> {
         let now = self.0.web.clock().now();
         for upload in uploads::left(&self.0.db, now, BATCH).await? {
@@ -117,7 +117,7 @@ impl Streaming {
                 }
             };
             if is_whole {
-                // It comes again in a minute; the others are not to wait for it.
+                // It comes again after a rest; the others are not to wait for it.
                 if let Err(error) = self.finish(upload, None, None).await {
                     tracing::warn!(upload = %id, error = ?error, "an upload that is whole could not be finished");
                 }

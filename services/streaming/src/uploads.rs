@@ -79,9 +79,9 @@ impl Streaming {
     }
 
     /// How long an upload is kept that nobody goes on with.
-    fn kept(&self, kind: Kind) -> Duration {
+    pub(crate) fn kept(&self, kind: Kind) -> Duration {
         match kind {
-            Kind::Once => SIGN_OF_LIFE,
+            Kind::Once | Kind::Attached => SIGN_OF_LIFE,
             Kind::Resumable => self.0.settings.kept,
         }
     }

@@ -7,8 +7,9 @@ use db::{Column, Db, Param, Tx, Value, from_row};
 use kernel::{Error, Instant, ObjectId, Result, UserId, VideoId};
 
 const INSERT: &str = "INSERT INTO uploads
-        (id, object_id, owner_id, kind, length, name, title, visibility, expires_at, metadata, finishing_until)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)";
+        (id, object_id, owner_id, kind, length, name, title, visibility, expires_at, metadata, finishing_until,
+        failures, is_whole)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, FALSE)";
 const BY_ID: &str =
     "SELECT id, object_id, owner_id, kind, length, name, title, visibility, expires_at, refused,
         metadata
@@ -17,26 +18,32 @@ const OF_OWNER: &str =
     "SELECT id, object_id, owner_id, kind, length, name, title, visibility, expires_at, refused,
         metadata
     FROM uploads WHERE owner_id = $1 AND kind = 'resumable' ORDER BY id DESC LIMIT 50";
-const PUT_OFF: &str = "UPDATE uploads SET expires_at = $2 WHERE id = $1 AND expires_at < $2";
-const TAKE: &str = "UPDATE uploads SET finishing_until = $3, expires_at = CASE WHEN expires_at < $3 THEN $3 ELSE expires_at END
-    WHERE id = $1 AND finishing_until < $2";
-const HOLD: &str = "UPDATE uploads SET finishing_until = $2, expires_at = CASE WHEN expires_at < $2 THEN $2 ELSE expires_at END
-    WHERE id = $1";
-const LEAVE: &str = "UPDATE uploads SET finishing_until = 0 WHERE id = $1";
-const REFUSE: &str = "UPDATE uploads SET refused = $2, length = 0, finishing_until = 0 WHERE id = $1";
+const PUT_OFF: &str = "UPDATE uploads SET expires_at = $2 WHERE id = $1 AND expires_at < $2 AND NOT is_whole";
+const TAKE: &str = "UPDATE uploads SET finishing_until = $3, is_whole = TRUE,
+        expires_at = CASE WHEN kind = 'resumable' AND NOT is_whole THEN $4 ELSE expires_at END
+    WHERE id = $1 AND finishing_until < $2 AND refused IS NULL RETURNING failures, expires_at";
+const HOLD: &str = "UPDATE uploads SET finishing_until = $2 WHERE id = $1";
+const REST: &str = "UPDATE uploads SET finishing_until = $2, failures = failures + 1 WHERE id = $1";
+const REFUSE: &str =
+    "UPDATE uploads SET refused = $2, length = 0, finishing_until = 0, expires_at = $3 WHERE id = $1";
+/// Of what was refused, somebody is told the latest.
+const FORGET: &str = "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads
+    WHERE owner_id = $1 AND kind = 'resumable' AND refused IS NOT NULL
+    ORDER BY expires_at DESC, id DESC LIMIT 100 OFFSET 20)";
 const DELETE: &str = "DELETE FROM uploads WHERE id = $1";
 /// What is kept for somebody, and what may come to be.
 const USED: &str = "SELECT CAST(COALESCE((SELECT SUM(size) FROM videos WHERE owner_id = $1), 0)
         + COALESCE((SELECT SUM(size) FROM attachments WHERE owner_id = $1), 0)
         + COALESCE((SELECT SUM(length) FROM uploads WHERE owner_id = $1), 0) AS BIGINT)";
-const UNDER_WAY: &str = "SELECT COUNT(*) FROM uploads WHERE owner_id = $1";
+const UNDER_WAY: &str =
+    "SELECT COUNT(*) FROM uploads WHERE owner_id = $1 AND kind <> 'attached' AND refused IS NULL";
 const ATTACH: &str = "INSERT INTO attachments (object_id, owner_id, size) VALUES ($1, $2, $3)";
 /// Ends somebody's uploads.
 const DEPART: &str = "DELETE FROM uploads WHERE owner_id = $1 RETURNING object_id";
 const EXPIRED: &str =
     "SELECT id, object_id, owner_id, kind, length, name, title, visibility, expires_at, refused,
         metadata
-    FROM uploads WHERE expires_at < $1 ORDER BY expires_at LIMIT $2";
+    FROM uploads WHERE expires_at < $1 AND finishing_until < $1 ORDER BY expires_at LIMIT $2";
 const LEFT: &str =
     "SELECT id, object_id, owner_id, kind, length, name, title, visibility, expires_at, refused,
         metadata
@@ -50,6 +57,8 @@ pub enum Kind {
     Once,
     /// By as many as it takes.
     Resumable,
+    /// It is at hand, and small: a poster, or captions.
+    Attached,
 }
 
 impl Kind {
@@ -57,11 +66,12 @@ impl Kind {
         match self {
             Self::Once => "once",
             Self::Resumable => "resumable",
+            Self::Attached => "attached",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Once, Self::Resumable].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Once, Self::Resumable, Self::Attached].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -128,9 +138,13 @@ pub async fn begin(db: &Db, upload: &Upload, quota: i64, most: i64) -> Result<bo
         if used.saturating_add(upload.length) > quota {
             return Ok(false);
         }
-        let (under_way,): (i64,) = tx.one(UNDER_WAY, &[&upload.owner_id]).await?;
-        if under_way >= most {
-            return Err(Error::conflict("You have too many uploads under way: finish or cancel one first"));
+        if upload.kind != Kind::Attached {
+            let (under_way,): (i64,) = tx.one(UNDER_WAY, &[&upload.owner_id]).await?;
+            if under_way >= most {
+                return Err(Error::conflict(
+                    "You have too many uploads under way: finish or cancel one first",
+                ));
+            }
         }
         let Upload { id, object_id, owner_id, kind, length, name, title, .. } = upload;
         let Upload { visibility, expires_at, metadata, .. } = upload;
@@ -157,14 +171,24 @@ pub async fn of_owner(db: &Db, owner: UserId) -> Result<Vec<Upload>> {
     db.all(OF_OWNER, &[&owner]).await
 }
 
-/// Keeps an upload until `end`.
+/// Keeps an upload until `end`, unless all of it is here.
 pub async fn put_off(db: &Db, id: VideoId, end: Instant) -> Result<()> {
     db.write(|tx| async move { tx.execute(PUT_OFF, &[&id, &end]).await.map(drop) }).await
 }
 
-/// Takes an upload to finish it, until `until`; false if somebody has it.
-pub async fn take(db: &Db, id: VideoId, until: Instant) -> Result<bool> {
-    db.write(|tx| async move { Ok(tx.execute(TAKE, &[&id, &tx.clock().now(), &until]).await? == 1) }).await
+/// An upload that was taken to be finished.
+pub struct Taken {
+    /// How often that has failed.
+    pub failures: i64,
+    /// When it is given up.
+    pub ends_at: Instant,
+}
+from_row!(Taken { failures, ends_at });
+
+/// Takes an upload that is whole to finish it, until `until`; `None` if somebody has it, or it rests. The first to do so
+/// also says when it `ends` if that goes on to fail.
+pub async fn take(db: &Db, id: VideoId, until: Instant, ends: Instant) -> Result<Option<Taken>> {
+    db.write(|tx| async move { tx.optional(TAKE, &[&id, &tx.clock().now(), &until, &ends]).await }).await
 }
 
 /// Keeps an upload that was taken, until `until`.
@@ -172,16 +196,17 @@ pub async fn hold(db: &Db, id: VideoId, until: Instant) -> Result<()> {
     db.write(|tx| async move { tx.execute(HOLD, &[&id, &until]).await.map(drop) }).await
 }
 
-/// Leaves an upload to others.
-pub async fn leave(db: &Db, id: VideoId) -> Result<()> {
-    db.write(|tx| async move { tx.execute(LEAVE, &[&id]).await.map(drop) }).await
+/// An upload could not be finished: nobody tries again before `until`.
+pub async fn rest(db: &Db, id: VideoId, until: Instant) -> Result<()> {
+    db.write(|tx| async move { tx.execute(REST, &[&id, &until]).await.map(drop) }).await
 }
 
-/// Says why an upload does not become a video. Its bytes are to be let go.
-pub async fn refuse(db: &Db, upload: &Upload, why: &str) -> Result<()> {
+/// Says until `end` why an upload does not become a video. Its bytes are to be let go.
+pub async fn refuse(db: &Db, upload: &Upload, why: &str, end: Instant) -> Result<()> {
     db.write(|tx| async move {
         super::remove(&tx, upload.object_id).await?;
-        tx.execute(REFUSE, &[&upload.id, &why]).await.map(drop)
+        tx.execute(REFUSE, &[&upload.id, &why, &end]).await?;
+        tx.execute(FORGET, &[&upload.owner_id]).await.map(drop)
     })
     .await
 }
@@ -224,7 +249,7 @@ pub async fn expired(db: &Db, now: Instant, limit: i64) -> Result<Vec<Upload>> {
     db.all(EXPIRED, &[&now, &limit]).await
 }
 
-/// Uploads that somebody began to finish and then was gone.
+/// Uploads that somebody began to finish and then was gone, or failed and has let rest.
 pub async fn left(db: &Db, now: Instant, limit: i64) -> Result<Vec<Upload>> {
     db.all(LEFT, &[&now, &limit]).await
 }

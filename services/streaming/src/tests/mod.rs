@@ -4,6 +4,7 @@ mod attachments;
 mod catalogue;
 mod departing;
 mod ending;
+mod failing;
 mod history;
 mod orders;
 mod raw;

@@ -10,11 +10,11 @@ use serde_json::json;
 use super::{FIRST, House, LAST, Reply, base64, broken, eventually, sha256};
 use crate::Settings;
 
-const V: (&str, &str) = ("tus-resumable", "1.0.0");
-const TYPE: (&str, &str) = ("content-type", "application/offset+octet-stream");
+pub(super) const V: (&str, &str) = ("tus-resumable", "1.0.0");
+pub(super) const TYPE: (&str, &str) = ("content-type", "application/offset+octet-stream");
 
 /// Begins an upload of `length` bytes; answers its path.
-async fn begun(house: &House, length: usize) -> String {
+pub(super) async fn begun(house: &House, length: usize) -> String {
     let length = length.to_string();
     let metadata = format!("filename {}", base64(b"my film.mp4"));
     let headers = [V, ("upload-length", length.as_str()), ("upload-metadata", &metadata)];
@@ -24,16 +24,16 @@ async fn begun(house: &House, length: usize) -> String {
     reply.header("location").to_owned()
 }
 
-async fn patch(house: &House, path: &str, offset: usize, body: impl Into<Body>) -> Reply {
+pub(super) async fn patch(house: &House, path: &str, offset: usize, body: impl Into<Body>) -> Reply {
     let offset = offset.to_string();
     house.ask("PATCH", path, Some(&house.owner), &[V, TYPE, ("upload-offset", &offset)], body).await
 }
 
-async fn head(house: &House, path: &str) -> Reply {
+pub(super) async fn head(house: &House, path: &str) -> Reply {
     house.ask("HEAD", path, Some(&house.owner), &[V], ()).await
 }
 
-fn id_of(path: &str) -> String {
+pub(super) fn id_of(path: &str) -> String {
     path.rsplit('/').next().unwrap().to_owned()
 }
 
@@ -282,7 +282,8 @@ async fn what_was_left_half_finished_is_finished() {
         let shelf: &dyn objects::Objects = &*house.shelf;
         shelf.append(upload.object_id, part).await.unwrap();
         let until = house.clock.now() + Duration::from_secs(60);
-        assert!(crate::store::uploads::take(&house.db, id, until).await.unwrap());
+        let ends = until + Duration::from_secs(86_400);
+        assert!(crate::store::uploads::take(&house.db, id, until, ends).await.unwrap().is_some());
         if is_published {
             shelf.publish(upload.object_id, None).await.unwrap();
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -25,6 +25,10 @@ pub(crate) struct Shelf {
     pub is_away: AtomicBool,
     /// Its bytes come a little at a time.
     pub is_slow: AtomicBool,
+    /// What is wrong with making objects.
+    pub fails: Mutex<Option<Kind>>,
+    /// How often it was to make one.
+    pub tries: AtomicUsize,
     /// What it cannot let go.
     pub stuck: Mutex<Vec<ObjectId>>,
 }
@@ -131,6 +135,10 @@ impl Objects for Shelf {
 
     fn publish(&self, id: ObjectId, pieces: Option<Vec<Piece>>) -> BoxFuture<'_, Result<Stored>> {
         async move {
+            self.tries.fetch_add(1, Ordering::SeqCst);
+            if let Some(kind) = *self.fails.lock().unwrap() {
+                return Err(Error::new(kind, "nothing is made"));
+            }
             let mut kept = self.kept()?;
             if !kept.objects.contains_key(&id) {
                 let upload = kept.uploads.remove(&id).ok_or_else(Error::not_found)?;

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::House;
-use crate::data_dir::KEY;
+use crate::data_dir::{self, KEY};
 use crate::progress::telling;
 
 /// Objects asked for at a time.
@@ -39,8 +39,7 @@ pub(crate) async fn write(house: &House, file: &Path) -> Result<Vec<String>> {
     let unfinished = Unfinished(Some(file.to_owned()));
     let _telling = telling("writing the backup");
     let data = house.data();
-    let aside =
-        tempfile::Builder::new().prefix("backup-").tempdir_in(data).map_err(failed("make a folder"))?;
+    let aside = data_dir::aside(data)?;
     let here = house.storage().filter(|storage| storage.directory() == Some(&data.join("objects")));
     // From before the moment of the databases until the last object is copied: they never change, but they are removed.
     let held = match here {

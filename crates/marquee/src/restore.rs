@@ -45,8 +45,7 @@ pub(crate) async fn restore(settings: &Settings, file: &Path) -> Result<ExitCode
         return Err(Error::conflict(format!("{} {told}", data.display())));
     }
     let _lock = data_dir::lock(data)?;
-    let aside =
-        tempfile::Builder::new().prefix("restore-").tempdir_in(data).map_err(failed("make a folder"))?;
+    let aside = data_dir::aside(data)?;
     let Unpacked { mut names, objects } = unpack(archive, aside.path())?;
     let has = |name: &&str| names.contains(&format!("{name}.db"));
     let mut needed = data_dir::DATABASES.iter().filter(|name| !data_dir::MAY_LACK.contains(name));

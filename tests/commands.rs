@@ -88,14 +88,37 @@ async fn a_backup_taken_while_it_sells_is_whole() {
 
     // As one from before there were counters and videos: they begin with nothing.
     let folder = tempfile::tempdir().unwrap();
-    let script =
-        "cd \"$0\" && tar -xf \"$1\" && rm counters.db storage.db streaming.db && tar -cf older.tar *";
-    let mut repack = std::process::Command::new("sh");
-    repack.args(["-c", script]).arg(folder.path()).arg(&backup);
-    assert!(repack.status().unwrap().success());
+    let run = |script: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-ec", script]).arg(folder.path()).arg(&backup);
+        assert!(command.status().unwrap().success());
+    };
+    run("cd \"$0\" && tar -xf \"$1\" && rm counters.db storage.db streaming.db");
+    let contents = folder.path().join("contents.json");
+    let mut said: serde_json::Value = serde_json::from_slice(&std::fs::read(&contents).unwrap()).unwrap();
+    let files = said["files"].as_array_mut().unwrap();
+    files.retain(|name| folder.path().join(name.as_str().unwrap()).exists());
+    let files: Vec<_> = files.iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+    std::fs::write(&contents, said.to_string()).unwrap();
+    run(&format!("cd \"$0\" && tar -cf older.tar {} contents.json", files.join(" ")));
     let restored = self::restored(&folder.path().join("older.tar")).await;
     let seller = seller.at(restored.base().to_string());
     seller.get("/api/counters/visits").await.expect(404);
+
+    // Cut off after an entry, which is where a tar file may end.
+    run(&format!("cd \"$0\" && tar -cf cut.tar {}", files.join(" ")));
+    let empty = tempfile::tempdir().unwrap();
+    let data = empty.path().join("data");
+    let cut = std::process::Command::new(BINARY)
+        .arg("--data")
+        .arg(&data)
+        .arg("restore")
+        .arg(folder.path().join("cut.tar"))
+        .output()
+        .unwrap();
+    assert!(!cut.status.success() && text(&cut).contains("not a whole backup"), "{}", text(&cut));
+    let left: Vec<_> = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["marquee.lock"], "nothing is put in place");
 }
 
 /// An installation that was restored from `backup`, and is whole.

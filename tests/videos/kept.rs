@@ -173,6 +173,52 @@ async fn what_nobody_needs_is_found_and_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_says_what_it_lacks_and_one_that_lost_something_is_refused() {
+    let process = Process::start(BINARY, &[]).await;
+    let mut owner = process.client();
+    owner.sign_up("owner@example.com").await;
+    for number in 0..2 {
+        upload(&owner, number).await.expect(201);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.tar");
+    let output = process.command(&["backup", whole.to_str().unwrap()], "").await;
+    assert!(output.status.success(), "{}", text(&output));
+    let run = |script: &str| {
+        let output =
+            std::process::Command::new("sh").args(["-ec", script]).arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    // One of two objects is gone from it, and its last entry says so of itself.
+    let lost = run("cd \"$0\" && tar -tf whole.tar | grep objects/ | head -n 1").trim().to_owned();
+    run(&format!(
+        "cd \"$0\" && tar -tf whole.tar | grep -v {lost} > names && tar -xf whole.tar && \
+        sed -i 's/\"objects\":2/\"objects\":1/' contents.json && tar -cf less.tar -T names"
+    ));
+    let id = lost.strip_prefix("objects/").unwrap();
+    let data = folder.path().join("data");
+    let restore = |file: &str| {
+        std::process::Command::new(BINARY)
+            .args(["--data", data.to_str().unwrap(), "restore", folder.path().join(file).to_str().unwrap()])
+            .output()
+            .unwrap()
+    };
+    let refused = restore("less.tar");
+    let told = format!("1 objects are missing: {id}");
+    assert!(!refused.status.success() && text(&refused).contains(&told), "{}", text(&refused));
+
+    // What is not there cannot be copied: all else is, and whoever made the backup hears of it.
+    std::fs::remove_file(lying(process.data(), id.parse().unwrap())).unwrap();
+    let less = folder.path().join("lacking.tar");
+    let output = process.command(&["backup", less.to_str().unwrap()], "").await;
+    assert!(!output.status.success() && text(&output).contains(id), "{}", text(&output));
+    let restored = restore("lacking.tar");
+    assert!(restored.status.success(), "{}", text(&restored));
+    assert!(text(&restored).contains(&format!("that were not there when the backup was written: {id}")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_most_has_no_row_the_rows_are_of_another_store() {
     let mut process = Process::start(BINARY, &[]).await;
     // What looks by itself would find the first of them.

@@ -11,10 +11,12 @@ use kernel::{Clock, Error, ObjectId, Result};
 use storage::Storage;
 use storage::keep::{Held, objects_after};
 use tar::Builder;
+use tempfile::TempPath;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::House;
+use crate::contents::{Contents, named};
 use crate::data_dir::{self, KEY};
 use crate::progress::telling;
 
@@ -27,16 +29,13 @@ fn failed(what: &str) -> impl Fn(io::Error) -> Error {
 }
 
 /// Writes everything of `house` into `file`, which must not exist; answers what there is to say of it.
+///
+/// # Errors
+/// `Conflict` if something is there by that name; also, though the file is written, if objects are not where their rows
+/// say: whoever relies on it has to hear of it.
 pub(crate) async fn write(house: &House, file: &Path) -> Result<Vec<String>> {
-    // Made first, so that a backup that cannot be written costs nothing; never over an older one.
-    let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(file);
-    let out = made.map_err(|e| match e.kind() {
-        ErrorKind::AlreadyExists => {
-            Error::conflict(format!("{} exists already: choose another name", file.display()))
-        }
-        _ => Error::unavailable(format!("cannot write {}: {e}", file.display())),
-    })?;
-    let unfinished = Unfinished(Some(file.to_owned()));
+    // Made first, so that a backup that cannot be written costs nothing.
+    let (out, part) = begin(file)?;
     let _telling = telling("writing the backup");
     let data = house.data();
     let aside = data_dir::aside(data)?;
@@ -54,64 +53,102 @@ pub(crate) async fn write(house: &House, file: &Path) -> Result<Vec<String>> {
     let files = copies.into_iter().map(|(_, path)| path).chain([data.join(KEY)]).collect();
     let given_up = CancellationToken::new();
     let _whoever_asked = given_up.clone().drop_guard();
-    let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
-    let out = Out { file: out, given_up };
-    let filling = Filling { out, folder, files, held, clock: house.web.clock().clone() };
-    let (mut told, runtime) = (Vec::new(), Handle::current());
+    let filling = Filling { out: Out { file: out, given_up }, files, held, clock: house.web.clock().clone() };
+    let (runtime, place) = (Handle::current(), file.to_owned());
     let missing = tokio::task::spawn_blocking(move || {
         let _aside = aside;
-        filling.fill(&runtime).inspect(|_| unfinished.keep())
+        let missing = filling.fill(&runtime)?;
+        put(part, &place).map(|()| missing)
     });
     let missing = missing.await.map_err(|e| Error::internal("the backup stopped half-way").because(e))??;
-    if missing > 0 {
-        told.push(format!("{missing} objects are not there and not in the backup: see marquee verify"));
+    if !missing.is_empty() {
+        return Err(Error::conflict(format!(
+            "{} is written, but {} objects are not where their rows say, and not in it (see marquee verify): {}",
+            file.display(),
+            missing.len(),
+            named(&missing)
+        )));
     }
-    if here.is_none() {
-        told.push("objects are not in the backup: they are kept where OBJECTS_URL says".into());
+    let elsewhere = "objects are not in the backup: they are kept where OBJECTS_URL says";
+    Ok(here.is_none().then(|| elsewhere.to_owned()).into_iter().collect())
+}
+
+/// The file beside `file` that becomes it when it is whole: half a backup is worse than none. It goes when it is dropped.
+fn begin(file: &Path) -> Result<(File, TempPath)> {
+    if fs::symlink_metadata(file).is_ok() {
+        return Err(taken(file));
     }
-    Ok(told)
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&part);
+    let out = made.map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => Error::conflict(format!(
+            "{} is there: a backup is being written, or was killed; then remove it, or choose another name",
+            part.display()
+        )),
+        _ => Error::unavailable(format!("cannot write {}: {e}", file.display())),
+    })?;
+    Ok((out, TempPath::try_from_path(part).map_err(failed("write the backup"))?))
+}
+
+/// Gives a whole backup its name, never over an older one.
+fn put(part: TempPath, file: &Path) -> Result<()> {
+    part.persist_noclobber(file).map_err(|e| match e.error.kind() {
+        ErrorKind::AlreadyExists => taken(file),
+        _ => failed("put the backup in its place")(e.error),
+    })?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("make the backup durable"))
+}
+
+fn taken(file: &Path) -> Error {
+    Error::conflict(format!("{} exists already: choose another name", file.display()))
 }
 
 /// What has to be done by a thread that may wait for the disk.
 struct Filling {
     out: Out,
-    /// Where it is.
-    folder: PathBuf,
     files: Vec<PathBuf>,
     held: Option<(Storage, Held)>,
     clock: Clock,
 }
 
 impl Filling {
-    /// Fills the file and makes it durable; answers how many objects are not there.
-    fn fill(self, runtime: &Handle) -> Result<usize> {
+    /// Fills the file and makes it durable; answers which objects are not there.
+    fn fill(self, runtime: &Handle) -> Result<Vec<ObjectId>> {
         let mut archive = Builder::new(&self.out);
+        let mut contents = Contents::default();
         for path in &self.files {
             if let (Some(name), true) = (path.file_name(), path.exists()) {
                 archive.append_path_with_name(path, name).map_err(failed("write the backup"))?;
+                contents.files.push(name.to_string_lossy().into_owned());
             }
         }
-        let mut missing = 0;
         if let Some((storage, _held)) = &self.held
             && let Some(copy) = self.files.iter().find(|path| path.ends_with("storage.db"))
         {
             // The copy says which objects there were at its moment; it is in the archive already as it was.
             let copy = Db::open_sqlite(copy, "storage", self.clock.clone())?;
-            let mut after = None;
+            let (mut count, mut after) = (0, None);
             loop {
                 let page = runtime.block_on(objects_after(&copy, after, PAGE))?;
                 let Some(last) = page.last() else { break };
                 after = Some(*last);
                 for id in page {
-                    missing += usize::from(!append(&mut archive, storage, id)?);
+                    match append(&mut archive, storage, id)? {
+                        true => count += 1,
+                        false => contents.missing.push(id),
+                    }
                 }
             }
+            contents.objects = Some(count);
         }
+        contents.append(&mut archive).map_err(failed("write the backup"))?;
         archive.finish().map_err(failed("finish the backup"))?;
         drop(archive);
-        let sync = || self.out.file.sync_all().and_then(|()| File::open(&self.folder)?.sync_all());
-        sync().map_err(failed("make the backup durable"))?;
-        Ok(missing)
+        self.out.file.sync_all().map_err(failed("make the backup durable"))?;
+        Ok(contents.missing)
     }
 }
 
@@ -148,19 +185,37 @@ impl Write for &Out {
     }
 }
 
-/// Half a backup is worse than none: it is removed, unless it was finished.
-struct Unfinished(Option<PathBuf>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Unfinished {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
+    #[test]
+    fn a_backup_has_its_name_when_it_is_whole_and_never_an_older_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = || {
+            let there = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<_> = there.map(|name| name.into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let file = folder.path().join("friday.tar");
+        let (mut out, part) = begin(&file).unwrap();
+        out.write_all(b"half").unwrap();
+        assert_eq!(names(), ["friday.tar.part"]);
+        assert!(begin(&file).unwrap_err().to_string().contains("friday.tar.part is there"));
+        drop(part);
+        assert!(names().is_empty(), "what was not finished goes");
 
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            let _ = fs::remove_file(path);
-        }
+        let (_, part) = begin(&file).unwrap();
+        put(part, &file).unwrap();
+        assert_eq!(names(), ["friday.tar"]);
+        assert!(begin(&file).unwrap_err().to_string().contains("exists already"));
+
+        let other = folder.path().join("other.tar");
+        let (_, part) = begin(&other).unwrap();
+        fs::write(&other, "made meanwhile").unwrap();
+        assert!(put(part, &other).unwrap_err().to_string().contains("exists already"));
+        assert_eq!(fs::read(&other).unwrap(), b"made meanwhile");
+        assert_eq!(names(), ["friday.tar", "other.tar"]);
     }
 }

@@ -9,6 +9,7 @@ mod cli;
 mod collect;
 mod commands;
 mod connection;
+mod contents;
 mod control;
 mod data_dir;
 mod databases;

@@ -76,7 +76,7 @@ pub(crate) fn plan_with(
     let condition = if_range(headers, entity);
     let wanted = match condition {
         IfRange::Other => Wanted::Whole,
-        IfRange::Absent | IfRange::Tag | IfRange::Date => wanted(headers, entity.size()),
+        IfRange::Absent | IfRange::Tag => wanted(headers, entity.size()),
     };
     match wanted {
         Wanted::Whole => whole(entity, false),
@@ -121,8 +121,7 @@ fn several(entity: &Entity, condition: IfRange, ranges: &[Range<u64>], boundary:
     Plan { status: StatusCode::PARTIAL_CONTENT, headers, content: Content::Parts(slices) }
 }
 
-/// What every 206 says. To who has shown our tag the date is not said again, as section 15.3.7 asks; who has only shown
-/// our date needs it to put the parts together.
+/// What every 206 says. To who has shown our tag the date is not said again, as section 15.3.7 asks.
 fn partial(entity: &Entity, condition: IfRange) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(header::ETAG, entity.etag().clone());

@@ -42,14 +42,14 @@ fn what_separates_parts_is_another_each_time() {
 
 #[test]
 fn who_has_shown_the_tag_is_not_told_the_date_again() {
-    let says_date = |validator| {
-        let headers = request(&[(header::RANGE, "bytes=0-0"), (header::IF_RANGE, validator)]);
+    let says_date = |more: &[(HeaderName, &str)]| {
+        let headers = request(&[&[(header::RANGE, "bytes=0-0")], more].concat());
         let plan = plan(&Method::GET, &headers, &entity(8_000));
         assert_eq!(plan.status, StatusCode::PARTIAL_CONTENT);
         plan.headers.contains_key(header::LAST_MODIFIED)
     };
-    assert!(!says_date("\"tag\""));
-    assert!(says_date("Sun, 06 Nov 1994 08:49:37 GMT"));
+    assert!(!says_date(&[(header::IF_RANGE, "\"tag\"")]));
+    assert!(says_date(&[]));
 }
 
 #[test]

@@ -208,8 +208,9 @@ impl Disk {
         blocking(move || absent_is_fine(fs::remove_dir_all(upload))).await
     }
 
-    /// Whether a file can be made here.
+    /// Whether a file can be made here. It is asked again and again, by whoever asks for readiness.
     pub(crate) async fn ping(&self) -> Result<()> {
+        self.files.close_idle();
         let path = self.root.join("uploads").join(format!("ping-{}", kernel::random_code()));
         blocking(move || {
             File::create_new(&path)?;
@@ -231,6 +232,7 @@ impl Disk {
 
     /// Everything that lies here, by ids. What has another name is not ours.
     pub(crate) async fn list(&self) -> Result<Lying> {
+        self.files.close_idle();
         let root = self.root.clone();
         blocking(move || {
             let (uploads, mut objects) = (ids(&root.join("uploads"))?, Vec::new());

@@ -129,6 +129,18 @@ impl KeyHeader {
         self.key.is_some()
     }
 
+    /// Whether the key was used before: whatever the body is, nothing is done then but to answer.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn is_used(&self, db: &Db, session: &Session, route: &'static str) -> kernel::Result<bool> {
+        let Some(key) = self.key.clone() else { return Ok(false) };
+        let scope = scope(Some(session.user), route);
+        // No body has this fingerprint.
+        let key = IdempotencyKey { scope, key, fingerprint: String::new() };
+        Ok(db.recall(&key).await? != Recall::Unknown)
+    }
+
     /// The request with its body.
     pub fn over(self, body: &[u8]) -> Once {
         let Self { web, path, key } = self;
@@ -274,10 +286,15 @@ async fn turn(
     user: Option<UserId>,
     route: &'static str,
 ) -> (IdempotencyKey, Turn) {
-    let user = user.map_or_else(|| "anybody".to_owned(), |user| user.to_string());
-    let key = IdempotencyKey { scope: format!("{user} {route}"), key, fingerprint };
+    let key = IdempotencyKey { scope: scope(user, route), key, fingerprint };
     let turn = web.turns().take(format!("{} {}", key.scope, key.key)).await;
     (key, turn)
+}
+
+/// Whose keys, and of what.
+fn scope(user: Option<UserId>, route: &str) -> String {
+    let user = user.map_or_else(|| "anybody".to_owned(), |user| user.to_string());
+    format!("{user} {route}")
 }
 
 /// Keeps an answer that would be the same the next time.

@@ -12,12 +12,14 @@ use kernel::{Error, Result};
 use objects::{Came, Digest, Part};
 use sha2::{Digest as _, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
-use web::{Answer, KeyHeader, Routes, Session, Unhurried, routes};
+use web::{Answer, Coming, KeyHeader, Next, Routes, Session, Unhurried, routes};
 
 use crate::Streaming;
 use crate::api::VideoView;
 use crate::store::uploads;
 use crate::uploads::Wish;
+
+const ROUTE: &str = "POST /api/videos";
 
 pub(crate) fn routes() -> Routes<Streaming> {
     Routes::new().api(routes!(create))
@@ -60,6 +62,11 @@ async fn create(
     body: Body,
 ) -> web::Result<Response> {
     let digest = digest(&headers)?;
+    if key.is_used(&streaming.0.db, &session, ROUTE).await? {
+        let once = key.over(&streaming.looked_through(body, digest).await?);
+        let forgotten = async |_| Err(Error::unavailable("the answer of a key was forgotten meanwhile"));
+        return once.around(&streaming.0.db, &session, ROUTE, forgotten).await;
+    }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let name = headers.get("file-name").map_or_else(String::new, |value| decoded(value.as_bytes()));
     let wish = Wish { name, title: None, visibility: Visibility::Private, length, metadata: None };
@@ -70,15 +77,48 @@ async fn create(
     let appended = streaming.append(&upload, Part { offset: 0, most, body, digest, at_hand: false }).await?;
     match appended.came {
         Came::Whole => {}
-        Came::Broken => Err(Error::invalid("The body broke off"))?,
-        Came::Spoilt => Err(Error::invalid("The bytes do not have this digest"))?,
+        Came::Broken => Err(broken_off())?,
+        Came::Spoilt => Err(spoilt())?,
     }
     let once = key.over(&seen.digest());
-    once.around(&streaming.0.db, &session, "POST /api/videos", async |key| {
+    once.around(&streaming.0.db, &session, ROUTE, async |key| {
         let video = streaming.finish(upload, key, Some(given_up)).await?;
         Ok(Answer::created(&VideoView::from(&video)))
     })
     .await
+}
+
+fn broken_off() -> Error {
+    Error::invalid("The body broke off")
+}
+
+fn spoilt() -> Error {
+    Error::invalid("The bytes do not have this digest")
+}
+
+impl Streaming {
+    /// The SHA-256 of a body that is not kept: its key says what it came to.
+    async fn looked_through(&self, body: Body, digest: Option<Digest>) -> Result<Vec<u8>> {
+        let (mut coming, mut seen, mut length) = (Coming::new(body), Sha256::new(), 0);
+        loop {
+            match coming.next().await {
+                Next::Chunk(chunk) => {
+                    length += chunk.len() as u64;
+                    if length > self.0.settings.limit {
+                        return Err(self.too_large());
+                    }
+                    seen.update(&chunk);
+                }
+                Next::Broken => return Err(broken_off()),
+                Next::End => break,
+            }
+        }
+        let seen = seen.finalize().to_vec();
+        match digest {
+            Some(Digest::Sha256(wanted)) if wanted != seen => Err(spoilt()),
+            _ => Ok(seen),
+        }
+    }
 }
 
 /// What has passed of a body: enough to tell it from another under the same idempotency key.

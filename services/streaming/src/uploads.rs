@@ -94,7 +94,7 @@ impl Streaming {
         )
     }
 
-    fn too_large(&self) -> Error {
+    pub(crate) fn too_large(&self) -> Error {
         let limit = crate::bytes::told(self.0.settings.limit);
         Error::new(Failing::TooLarge, format!("A video must be at most {limit}"))
     }

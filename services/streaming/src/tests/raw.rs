@@ -182,6 +182,30 @@ async fn one_key_is_one_video() {
     assert_eq!(house.catalogue(Some(&house.owner)).await.len(), 2);
 }
 
+/// What was answered is answered again, however full everything is since.
+#[tokio::test]
+async fn a_key_that_has_an_answer_needs_no_room() {
+    let length = FIRST.len() as u64;
+    let house = House::with(Settings { limit: length + 10, quota: length + 10, ..Settings::default() }).await;
+    let key = [("idempotency-key", "a-key"), ("content-length", &length.to_string())];
+    let first = send(&house, &house.owner, &key, FIRST).await.expect(201).json();
+    let again = send(&house, &house.owner, &key, FIRST).await.expect(201);
+    assert_eq!((again.header("idempotency-replayed"), again.json()), ("true", first.clone()));
+    let tus = [("tus-resumable", "1.0.0"), ("upload-length", "0")];
+    for _ in 0..20 {
+        house.ask("POST", "/api/uploads", Some(&house.owner), &tus, ()).await.expect(201);
+    }
+    assert_eq!(send(&house, &house.owner, &key, FIRST).await.expect(201).json(), first);
+    let key = &key[..1];
+    assert_eq!(send(&house, &house.owner, key, WEBM).await.status, 422);
+    assert_eq!(send(&house, &house.owner, key, broken(FIRST)).await.status, 400);
+    assert_eq!(send(&house, &house.owner, key, long(1000)).await.status, 413);
+    let other = format!("sha-256=:{}:", base64(&sha256(b"another")));
+    let spoilt = [key[0], ("content-digest", other.as_str())];
+    assert_eq!(send(&house, &house.owner, &spoilt, FIRST).await.status, 400);
+    assert_eq!(house.shelf.count(), (1, 20));
+}
+
 /// Whoever leaves after the last byte has sent all that there is to say: it becomes a video, and the answer is kept.
 #[tokio::test]
 async fn a_client_that_leaves_does_not_stop_what_it_sent() {

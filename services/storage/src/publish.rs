@@ -1,7 +1,7 @@
 //! Making an object of an upload. Whatever is broken off is done again from the start by whoever asks next: until its row
 //! is there, nobody sees the object, and the upload stays.
 
-use kernel::{Error, ObjectId, Result};
+use kernel::{Error, Kind, ObjectId, Result};
 use objects::{Piece, Publication, Stored};
 use tracing::Instrument as _;
 
@@ -50,7 +50,7 @@ impl Storage {
         let sha256 = self.0.running.get(&id).and_then(|running| running.of(size));
         let publication = Publication { id, parts, pieces, sha256, multipart };
         let (stored, tag) = store.publish(publication).await?;
-        store::publish(db, id, &stored, tag.as_deref()).await?;
+        self.became(id, &stored, tag.as_deref()).await?;
         self.0.running.invalidate(&id);
         meters::published(stored.size);
         if let Err(error) = store.clear(id).await {
@@ -59,16 +59,35 @@ impl Storage {
         Ok(stored)
     }
 
+    /// Notes that an upload has become an object, whose bytes are in their place.
+    ///
+    /// # Errors
+    /// 404 if it was let go meanwhile: whoever did may have been there before the bytes were, so they are removed again.
+    pub(crate) async fn became(&self, id: ObjectId, stored: &Stored, tag: Option<&str>) -> Result<()> {
+        let noted = store::publish(&self.0.db, id, stored, tag).await;
+        if noted.as_ref().is_err_and(|error| error.kind == Kind::NotFound)
+            && let Err(error) = self.0.store.remove(id).await
+        {
+            tracing::warn!(object = %id, error = ?error, "what nobody needs any more is for the next collection");
+        }
+        noted
+    }
+
     /// Lets go what goes by `id`; see [`objects::Objects::remove`]. The row goes first: a row without its object would be
     /// a broken promise, an object without its row is garbage.
     pub(crate) async fn let_go(&self, id: ObjectId) -> Result<()> {
         let _turn = self.turn().await;
-        if let Some(multipart) = store::upload(&self.0.db, id).await?.and_then(|upload| upload.multipart) {
-            self.0.store.give_up(id, &multipart).await?;
+        let given_up = store::upload(&self.0.db, id).await?.and_then(|upload| upload.multipart);
+        if let Some(multipart) = &given_up {
+            self.0.store.give_up(id, multipart).await?;
         }
-        store::remove(&self.0.db, id).await?;
+        // Whoever publishes may have begun meanwhile.
+        let begun = store::remove(&self.0.db, id).await?;
         self.0.running.invalidate(&id);
         self.forget(id);
+        if let Some(multipart) = begun.filter(|begun| given_up.as_ref() != Some(begun)) {
+            self.0.store.give_up(id, &multipart).await?;
+        }
         self.0.store.remove(id).await
     }
 }

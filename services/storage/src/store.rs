@@ -20,7 +20,7 @@ const NOTE: &str = "UPDATE uploads SET multipart = $2, touched_at = $3 WHERE id 
 const STORE: &str = "INSERT INTO objects (id, size, sha256, stored_at, tag) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (id) DO NOTHING";
 const DROP_PARTS: &str = "DELETE FROM parts WHERE upload_id = $1";
-const DROP_UPLOAD: &str = "DELETE FROM uploads WHERE id = $1";
+const DROP_UPLOAD: &str = "DELETE FROM uploads WHERE id = $1 RETURNING multipart";
 const FORGET_PARTS: &str = "DELETE FROM parts";
 const FORGET_UPLOADS: &str = "DELETE FROM uploads";
 const DROP_OBJECT: &str = "DELETE FROM objects WHERE id = $1";
@@ -121,7 +121,7 @@ pub(crate) async fn publish(db: &Db, id: ObjectId, stored: &Stored, tag: Option<
     let (size, sha256) = (count(stored.size)?, &stored.sha256);
     db.write(|tx| async move {
         let is_new = tx.execute(STORE, &[&id, &size, sha256, &tx.clock().now(), &tag]).await? == 1;
-        if !drop_upload(&tx, id).await? && is_new {
+        if drop_upload(&tx, id).await?.is_none() && is_new {
             return Err(Error::not_found());
         }
         Ok(())
@@ -129,18 +129,20 @@ pub(crate) async fn publish(db: &Db, id: ObjectId, stored: &Stored, tag: Option<
     .await
 }
 
-/// False if there was none. Its row goes first: whoever lays parts needs it, and waits, or lays none.
-async fn drop_upload(tx: &Tx, id: ObjectId) -> Result<bool> {
-    let was_there = tx.execute(DROP_UPLOAD, &[&id]).await? == 1;
+/// What has to be given up of it, or `None` if there was none. Its row goes first: whoever lays parts needs it, and waits,
+/// or lays none.
+async fn drop_upload(tx: &Tx, id: ObjectId) -> Result<Option<Option<String>>> {
+    let dropped: Option<(Option<String>,)> = tx.optional(DROP_UPLOAD, &[&id]).await?;
     tx.execute(DROP_PARTS, &[&id]).await?;
-    Ok(was_there)
+    Ok(dropped.map(|(multipart,)| multipart))
 }
 
-/// Nothing goes by `id` any more.
-pub(crate) async fn remove(db: &Db, id: ObjectId) -> Result<()> {
+/// Nothing goes by `id` any more; answers what has to be given up in the bucket.
+pub(crate) async fn remove(db: &Db, id: ObjectId) -> Result<Option<String>> {
     db.write(|tx| async move {
-        drop_upload(&tx, id).await?;
-        tx.execute(DROP_OBJECT, &[&id]).await.map(drop)
+        let multipart = drop_upload(&tx, id).await?.flatten();
+        tx.execute(DROP_OBJECT, &[&id]).await?;
+        Ok(multipart)
     })
     .await
 }

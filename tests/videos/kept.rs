@@ -219,20 +219,48 @@ async fn a_backup_says_what_it_lacks_and_one_that_lost_something_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_most_has_no_row_the_rows_are_of_another_store() {
-    let mut process = Process::start(BINARY, &[]).await;
-    // What looks by itself would find the first of them.
-    process.terminate().await;
-    let clock = Clock::system();
-    for _ in 0..21 {
-        let file = lying(process.data(), ObjectId::new(&clock));
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, "another's").unwrap();
+async fn a_copy_beside_its_original_lets_none_of_its_objects_go() {
+    let shared = tempfile::tempdir().unwrap();
+    let env = vec![("OBJECTS_URL".to_owned(), format!("file://{}", shared.path().display()))];
+    let start = async || Process::start_with(BINARY.to_owned(), Vec::new(), env.clone()).await;
+    let original = start().await;
+    let mut owner = original.client();
+    owner.sign_up("owner@example.com").await;
+    upload(&owner, 0).await.expect(201);
+    let file = original.data().join("friday.tar");
+    let backup = original.command(&["backup", file.to_str().unwrap()], "").await;
+    assert!(backup.status.success() && text(&backup).contains("kept where OBJECTS_URL says"));
+    let newest = upload(&owner, 1).await.expect(201).text_of("id");
+
+    let mut copy = start().await;
+    copy.terminate().await;
+    for left in std::fs::read_dir(copy.data()).unwrap() {
+        std::fs::remove_file(left.unwrap().path()).unwrap();
     }
-    let collected = process.command(&["collect"], "").await;
-    let told = "21 found; most of what lies here is among them, which stays";
-    assert!(text(&collected).contains(told), "{}", text(&collected));
-    assert!(text(&process.command(&["collect", "--dry-run"], "").await).contains("21 found"));
+    let restored = copy.command(&["restore", file.to_str().unwrap()], "").await;
+    assert!(restored.status.success(), "{}", text(&restored));
+    assert!(text(&restored).lines().last().unwrap().contains("collect --adopt"), "{}", text(&restored));
+    copy.resume().await;
+    let collected = copy.command(&["collect"], "").await;
+    for told in ["it has no row", "1 found; they stay", "the objects here are another installation's"] {
+        assert!(text(&collected).contains(told), "{}", text(&collected));
+    }
+    // Nor does the copy's owner, who has the first film as well.
+    let first = owner.get("/api/videos?limit=200").await.expect(200).json;
+    let first = first.as_array().unwrap().iter().map(|video| video["id"].as_str().unwrap());
+    let first = first.filter(|id| *id != newest).collect::<Vec<_>>()[0].to_owned();
+    owner.at(copy.base().to_owned()).delete(&format!("/api/videos/{first}")).await.expect(204);
+    copy.command(&["collect"], "").await;
+    assert_eq!(whole(&owner).await, 2);
+    original.verify().await;
+
+    // The original is gone for good.
+    drop(original);
+    let adopted = copy.command(&["collect", "--adopt"], "").await;
+    assert!(text(&adopted).contains("found and let go"), "{}", text(&adopted));
+    copy.verify().await;
+    let nothing = copy.command(&["collect", "--dry-run"], "").await;
+    assert_eq!(text(&nothing).trim(), "nothing lies here that nobody needs");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,6 +74,9 @@ enum Command {
         /// Only say what there is
         #[arg(long)]
         dry_run: bool,
+        /// First make the objects this installation's, if they are those of one that is gone for good
+        #[arg(long, conflicts_with = "dry_run")]
+        adopt: bool,
     },
     /// Write everything of this installation into one file, while it runs
     Backup {
@@ -180,7 +183,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Events(EventsCommand::List) => commands::list_events(settings).await,
         Command::Events(EventsCommand::Retry) => commands::retry_events(settings).await,
-        Command::Collect { dry_run } => commands::collect(settings, dry_run).await,
+        Command::Collect { dry_run, adopt } => commands::collect(settings, dry_run, adopt).await,
         Command::Backup { file } => commands::backup(settings, &file).await,
         Command::Restore { file } => restore::restore(&settings, &file).await,
     }

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use kernel::Result;
+use kernel::{Error, Result};
 use storage::Collected;
 use streaming::Unneeded;
 
@@ -13,10 +13,19 @@ use crate::progress::telling;
 /// Lines that are printed of one kind.
 const SHOWN: usize = 5_000;
 
+/// What is to be done where nothing is let go.
+const ANOTHERS: &str = "the objects here are another installation's, so nothing of them is let go: see that \
+    OBJECTS_URL leads to those of this one, or, if that one is gone for good, take them over by collect --adopt";
+
 /// Lets go what nobody needs, and says what that was; a `dry` run only says it. First what no video needs, then what has
-/// no row, so that nothing of the former is left for the latter.
-pub(crate) async fn collect(house: &House, dry: bool) -> Result<Vec<String>> {
+/// no row, so that nothing of the former is left for the latter. To `adopt` is to make the objects this installation's
+/// before.
+pub(crate) async fn collect(house: &House, dry: bool, adopt: bool) -> Result<Vec<String>> {
     let _telling = telling("looking through the objects");
+    if adopt {
+        let here = house.storage().ok_or_else(|| Error::invalid("storage does not run in this process"))?;
+        here.adopt().await?;
+    }
     let unneeded = match house.streaming() {
         Ok(streaming) => streaming.collect(dry).await?,
         Err(_) => Unneeded::default(),
@@ -36,16 +45,19 @@ fn told(unneeded: &Unneeded, collected: &Collected, dry: bool) -> Vec<String> {
     say(&mut lines, &collected.remains, "what is left of an upload that is over");
     let Collected { abandoned, orphans, remains, .. } = collected;
     let found = unneeded.objects.len() + abandoned.len() + orphans.len() + remains.len();
-    let suspicious = unneeded.suspicious || collected.suspicious;
     lines.push(match found {
         0 => "nothing lies here that nobody needs".to_owned(),
         _ if dry => format!("{found} found; they stay, for this was a dry run"),
-        _ if suspicious => format!(
-            "{found} found; most of what lies here is among them, which stays: see that OBJECTS_URL leads to the \
-             objects of this installation, and DATABASE_URL to its databases"
+        _ if collected.is_anothers => format!("{found} found; they stay"),
+        _ if unneeded.suspicious => format!(
+            "{found} found; most objects belong to no video here, and stay: see that DATABASE_URL leads to the \
+             databases of this installation"
         ),
         _ => format!("{found} found and let go"),
     });
+    if collected.is_anothers {
+        lines.push(ANOTHERS.to_owned());
+    }
     lines
 }
 
@@ -75,6 +87,9 @@ mod tests {
         assert_eq!(lines[SHOWN + 2], "5002 found; they stay, for this was a dry run");
         assert_eq!(told(&unneeded, &collected, false)[SHOWN + 2], "5002 found and let go");
         let suspicious = Unneeded { suspicious: true, ..unneeded };
-        assert!(told(&suspicious, &collected, false)[SHOWN + 2].contains("see that OBJECTS_URL leads"));
+        assert!(told(&suspicious, &collected, false)[SHOWN + 2].contains("see that DATABASE_URL leads"));
+        let anothers = Collected { is_anothers: true, ..collected };
+        let lines = told(&Unneeded::default(), &anothers, false);
+        assert_eq!(lines[1..], ["1 found; they stay", ANOTHERS]);
     }
 }

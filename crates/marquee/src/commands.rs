@@ -69,8 +69,8 @@ pub(crate) async fn retry_events(settings: Settings) -> Result<ExitCode> {
     carry_out(settings, Command::RetryEvents).await
 }
 
-pub(crate) async fn collect(settings: Settings, dry: bool) -> Result<ExitCode> {
-    carry_out(settings, Command::Collect { dry }).await
+pub(crate) async fn collect(settings: Settings, dry: bool, adopt: bool) -> Result<ExitCode> {
+    carry_out(settings, Command::Collect { dry, adopt }).await
 }
 
 pub(crate) async fn backup(settings: Settings, file: &Path) -> Result<ExitCode> {

@@ -38,7 +38,7 @@ pub(crate) enum Command {
     ListEvents,
     RetryEvents,
     Backup { file: std::path::PathBuf },
-    Collect { dry: bool },
+    Collect { dry: bool, adopt: bool },
 }
 
 impl Command {
@@ -112,7 +112,7 @@ pub(crate) async fn act(house: &House, command: Command) -> Result<Vec<String>> 
             lines.extend(backup::write(house, &file).await?);
             Ok(lines)
         }
-        Command::Collect { dry } => collect::collect(house, dry).await,
+        Command::Collect { dry, adopt } => collect::collect(house, dry, adopt).await,
     }
 }
 

@@ -82,6 +82,11 @@ pub(crate) async fn restore(settings: &Settings, file: &Path) -> Result<ExitCode
         let storage = Db::open_sqlite(&storage, Service::Storage.name(), settings.clock.clone())?;
         storage.migrate(Service::Storage.migrations()).await?;
         storage::keep::forget_uploads(&storage).await?;
+        // The original may live on, and have objects of which this copy knows nothing.
+        let id = storage::keep::renew(&storage).await?;
+        if !objects.is_empty() {
+            Store::open(&objects::Settings::default(), data.join(OBJECTS))?.adopt(&id).await?;
+        }
     }
     fs::remove_file(&marker).map_err(failed("end the restore"))?;
     sync(data)?;
@@ -92,6 +97,12 @@ pub(crate) async fn restore(settings: &Settings, file: &Path) -> Result<ExitCode
     if !contents.missing.is_empty() {
         let (count, missing) = (contents.missing.len(), named(&contents.missing));
         println!("without {count} objects that were not there when the backup was written: {missing}");
+    }
+    if has_storage && contents.objects.is_none() {
+        println!(
+            "its objects are where OBJECTS_URL led, and not this installation's yet, which lets none of them go: once \
+             the one that was backed up is gone for good, take them over by marquee collect --adopt"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

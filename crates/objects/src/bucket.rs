@@ -1,9 +1,11 @@
-//! Objects in an S3 bucket, below a prefix: `objects/<id>`, and `uploads/<id>/<part>` for what is not an object yet.
+//! Objects in an S3 bucket, below a prefix: `objects/<id>`, and `uploads/<id>/<part>` for what is not an object yet;
+//! `installation` says whose they are.
 //!
 //! A bucket's answers are not trusted with preconditions: those are settled here, and what is then read names the
 //! version that it is read from (`If-Match`).
 
 mod edges;
+mod marker;
 mod sink;
 
 use std::ops::Range;

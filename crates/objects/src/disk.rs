@@ -1,8 +1,10 @@
 //! Objects in a directory: `objects/ab/<id>`, and `uploads/<id>/<part>` for what is not an object yet. A file gets its
-//! place by a rename and only once its bytes are on the disk, so no name ever leads to a half.
+//! place by a rename and only once its bytes are on the disk, so no name ever leads to a half. `installation` says whose
+//! they are.
 
 mod buffers;
 mod files;
+mod marker;
 mod read;
 mod room;
 mod sink;

@@ -13,6 +13,9 @@ use crate::part::{self, Laid};
 use crate::settings::{Place, Settings};
 use crate::{Content, Piece, Slice, Stored};
 
+/// What says in a store whose it is.
+pub(crate) const MARKER: &str = "installation";
+
 /// Bytes on a disk or in a bucket. Clones share it.
 #[derive(Clone)]
 pub struct Store(Engine);
@@ -181,6 +184,39 @@ impl Store {
         match &self.0 {
             Engine::Disk(disk) => disk.ping().await,
             Engine::Bucket(bucket) => bucket.ping().await,
+        }
+    }
+
+    /// The id of the installation whose this is, if that was said.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn owner(&self) -> Result<Option<String>> {
+        match &self.0 {
+            Engine::Disk(disk) => disk.owner().await,
+            Engine::Bucket(bucket) => bucket.owner().await,
+        }
+    }
+
+    /// The same; what was nobody's is that of `installation` from now on.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn claim(&self, installation: &str) -> Result<String> {
+        match &self.0 {
+            Engine::Disk(disk) => disk.claim(installation).await,
+            Engine::Bucket(bucket) => bucket.claim(installation).await,
+        }
+    }
+
+    /// Makes this the store of `installation`, whoever's it was.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn adopt(&self, installation: &str) -> Result<()> {
+        match &self.0 {
+            Engine::Disk(disk) => disk.adopt(installation).await,
+            Engine::Bucket(bucket) => bucket.adopt(installation).await,
         }
     }
 

@@ -9,7 +9,9 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::multipart::{MultipartStore as _, PartId};
 use object_store::path::Path;
 use object_store::signer::Signer as _;
-use object_store::{Error, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _, PutPayload};
+use object_store::{
+    Error, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+};
 
 /// The smallest part of a multipart upload that is not its last.
 const PART: usize = 5 << 20;
@@ -106,6 +108,18 @@ async fn if_match_is_heeded_with_a_range_and_without() {
     store.put(&path, PutPayload::from_static(b"9876543210")).await.unwrap();
     let stale = GetOptions { if_match: Some(tag), ..GetOptions::default() };
     assert!(matches!(store.get_opts(&path, stale).await, Err(Error::Precondition { .. })));
+}
+
+#[tokio::test]
+async fn what_is_put_where_something_is_may_be_refused() {
+    let Some(bucket) = bucket().await else { return };
+    let store = bucket.store();
+    let path = Path::from("once");
+    let once = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    store.put_opts(&path, PutPayload::from_static(b"first"), once()).await.unwrap();
+    let refused = store.put_opts(&path, PutPayload::from_static(b"second"), once()).await;
+    assert!(matches!(refused, Err(Error::AlreadyExists { .. })), "{refused:?}");
+    assert_eq!(&store.get(&path).await.unwrap().bytes().await.unwrap()[..], b"first");
 }
 
 #[tokio::test]

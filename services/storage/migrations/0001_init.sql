@@ -24,3 +24,9 @@ CREATE TABLE objects (
     -- The bucket's own tag of it, by which its reads name their version.
     tag TEXT
 ) /* clustered */;
+
+-- By this id the store says whose it is; a restored copy has another.
+CREATE TABLE installation (
+    only BIGINT PRIMARY KEY CONSTRAINT installation_is_one CHECK (only = 1),
+    id TEXT NOT NULL
+);

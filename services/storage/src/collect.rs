@@ -1,7 +1,7 @@
 //! Collecting what nobody needs: uploads that were abandoned, and what lies in the store without a row.
 //!
 //! A row is there before anything is written and as long as anything is kept, so what was found in the store *before* no
-//! row was found is garbage, however young.
+//! row was found is garbage, however young, unless the store is another installation's (`owner.rs`).
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use ::events::Job;
 use db::Db;
 use kernel::{ObjectId, Result};
-use objects::{Failures, Lying, Store, is_suspicious};
+use objects::{Failures, Lying, Store};
 
 use crate::{Storage, meters, store};
 
@@ -29,8 +29,8 @@ pub struct Collected {
     pub orphans: Vec<ObjectId>,
     /// Uploads of which parts lay in the store without a row: they have become objects, or were let go.
     pub remains: Vec<ObjectId>,
-    /// Whether the orphans stay though it was no dry run: they are most of what lies there.
-    pub suspicious: bool,
+    /// Whether the store is another installation's: then all of it stays, and has its rows there.
+    pub is_anothers: bool,
 }
 
 pub(crate) fn job(storage: &Storage) -> Job {
@@ -48,35 +48,35 @@ impl Storage {
     /// As the database and the store say; where something could not be let go, all else was nevertheless.
     pub async fn collect(&self, dry: bool) -> Result<Collected> {
         let before = self.0.db.clock().now() - ABANDONED;
-        let (mut found, mut failures) = (Collected::default(), Failures::default());
+        let is_anothers = !self.is_ours().await?;
+        let stays = dry || is_anothers;
+        let (mut found, mut failures) =
+            (Collected { is_anothers, ..Collected::default() }, Failures::default());
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         loop {
             let uploads = store::abandoned(&self.0.db, before, limit).await?;
             let (full, gone) = (uploads.len() == BATCH, found.abandoned.len());
             for (id, _) in uploads {
-                if dry || failures.gone(id, self.let_go(id).await) {
+                if stays || failures.gone(id, self.let_go(id).await) {
                     found.abandoned.push(id);
                 }
             }
-            // A dry run leaves them where they are, and would find them again; so does one that fails.
-            if dry || !full || found.abandoned.len() == gone {
+            // What stays where it is would be found again; so would what fails.
+            if stays || !full || found.abandoned.len() == gone {
                 break;
             }
         }
         let not_abandoned = failures.count();
-        let Garbage { lying, orphans, remains } = garbage(&self.0.db, &self.0.store).await?;
+        let Garbage { orphans, remains } = garbage(&self.0.db, &self.0.store).await?;
         (found.orphans, found.remains) = (orphans, remains);
-        let has_rows = store::any(&self.0.db).await?;
-        found.suspicious = !dry && is_suspicious(found.orphans.len(), lying, has_rows);
         let all = found.abandoned.len() + found.orphans.len() + found.remains.len();
-        let left = match (dry, found.suspicious) {
-            (true, _) => all,
-            (_, true) => found.orphans.len() + found.remains.len(),
-            _ => 0,
-        };
-        if found.suspicious {
-            tracing::error!(orphans = left, lying, "most of what lies in the store has no row: it stays");
-        } else if !dry {
+        let left = if stays { all } else { 0 };
+        if is_anothers {
+            tracing::error!(
+                "the store belongs to another installation, and nothing in it is let go: see marquee collect"
+            );
+        }
+        if !stays {
             for id in &found.orphans {
                 let _turn = self.turn().await;
                 failures.gone(*id, self.0.store.remove(*id).await);
@@ -90,7 +90,7 @@ impl Storage {
         if all > 0 {
             let Collected { abandoned, orphans, remains, .. } = &found;
             let (abandoned, orphans, remains) = (abandoned.len(), orphans.len(), remains.len());
-            tracing::info!(abandoned, orphans, remains, dry, "collected what nobody needs");
+            tracing::info!(abandoned, orphans, remains, stays, "collected what nobody needs");
         }
         failures.report(found)
     }
@@ -98,8 +98,6 @@ impl Storage {
 
 /// What has no row.
 pub(crate) struct Garbage {
-    /// How many objects lie there in all.
-    lying: usize,
     /// Those without a row.
     pub(crate) orphans: Vec<ObjectId>,
     /// Uploads without a row of which parts lie there.
@@ -118,5 +116,5 @@ pub(crate) async fn garbage(db: &Db, store: &Store) -> Result<Garbage> {
         let begun: HashSet<ObjectId> = store::begun(db, ids).await?.into_iter().collect();
         remains.extend(ids.iter().filter(|id| !begun.contains(id)));
     }
-    Ok(Garbage { lying: objects.len(), orphans, remains })
+    Ok(Garbage { orphans, remains })
 }

@@ -1,5 +1,5 @@
-//! What a backup asks of storage: that nothing is removed while it copies, what there is to copy, and which rows a copy
-//! is better without.
+//! What a backup asks of storage: that nothing is removed while it copies, what there is to copy, which rows a copy is
+//! better without, and that it is an installation of its own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,4 +45,14 @@ pub async fn objects_after(db: &Db, after: Option<ObjectId>, limit: i64) -> Resu
 /// As the database says.
 pub async fn forget_uploads(db: &Db) -> Result<()> {
     store::forget_uploads(db).await
+}
+
+/// Gives a copy of the database a new id, by which it is another installation than the original; answers it.
+///
+/// # Errors
+/// As the database says.
+pub async fn renew(db: &Db) -> Result<String> {
+    let id = kernel::random_code();
+    store::renew(db, &id).await?;
+    Ok(id)
 }

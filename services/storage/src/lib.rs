@@ -7,6 +7,7 @@ mod collect;
 mod held;
 pub mod keep;
 mod meters;
+mod owner;
 mod publish;
 mod store;
 #[cfg(test)]

@@ -74,9 +74,11 @@ impl Storage {
     }
 
     /// Lets go what goes by `id`; see [`objects::Objects::remove`]. The row goes first: a row without its object would be
-    /// a broken promise, an object without its row is garbage.
+    /// a broken promise, an object without its row is garbage. In a store of another installation it may have a row there,
+    /// so its bytes stay.
     pub(crate) async fn let_go(&self, id: ObjectId) -> Result<()> {
         let _turn = self.turn().await;
+        let is_ours = self.is_ours().await?;
         let given_up = store::upload(&self.0.db, id).await?.and_then(|upload| upload.multipart);
         if let Some(multipart) = &given_up {
             self.0.store.give_up(id, multipart).await?;
@@ -88,7 +90,7 @@ impl Storage {
         if let Some(multipart) = begun.filter(|begun| given_up.as_ref() != Some(begun)) {
             self.0.store.give_up(id, &multipart).await?;
         }
-        self.0.store.remove(id).await
+        if is_ours { self.0.store.remove(id).await } else { Ok(()) }
     }
 }
 

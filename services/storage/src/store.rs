@@ -32,6 +32,10 @@ const ABANDONED: &str =
     "SELECT id, multipart FROM uploads WHERE touched_at < $1 ORDER BY touched_at LIMIT $2";
 const ANY: &str = "SELECT id FROM objects LIMIT 1";
 const COUNT: &str = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM objects";
+const INSTALLATION: &str = "SELECT id FROM installation WHERE only = 1";
+const INSTALL: &str = "INSERT INTO installation (only, id) VALUES (1, $1) ON CONFLICT (only) DO NOTHING";
+const RENEW: &str = "INSERT INTO installation (only, id) VALUES (1, $1)
+    ON CONFLICT (only) DO UPDATE SET id = excluded.id";
 
 /// An object as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,4 +213,23 @@ pub(crate) async fn any(db: &Db) -> Result<bool> {
 /// How many objects there are, and how many bytes they have.
 pub(crate) async fn count_all(db: &Db) -> Result<(i64, i64)> {
     db.one(COUNT, &[]).await
+}
+
+/// The id of this installation, if it has one yet.
+pub(crate) async fn installation(db: &Db) -> Result<Option<String>> {
+    Ok(db.optional::<(String,)>(INSTALLATION, &[]).await?.map(|(id,)| id))
+}
+
+/// The id of this installation; `new`, if it had none.
+pub(crate) async fn install(db: &Db, new: &str) -> Result<String> {
+    db.write(|tx| async move {
+        tx.execute(INSTALL, &[&new]).await?;
+        tx.one::<(String,)>(INSTALLATION, &[]).await.map(|(id,)| id)
+    })
+    .await
+}
+
+/// This is the installation `new` from now on.
+pub(crate) async fn renew(db: &Db, new: &str) -> Result<()> {
+    db.write(|tx| async move { tx.execute(RENEW, &[&new]).await.map(drop) }).await
 }

@@ -13,6 +13,7 @@ on_all!(
     what_has_no_row_is_let_go,
     what_is_left_of_an_upload_is_let_go,
     what_is_not_as_its_row_says_is_found,
+    what_is_another_installations_stays,
     a_copy_forgets_what_was_under_way,
 );
 
@@ -72,15 +73,41 @@ async fn what_has_no_row_is_let_go(house: House) {
     assert_eq!(house.bytes(kept).await, "kept");
 }
 
-/// A database that is new, or another one: the house was set up again, and its objects are what is left.
-#[tokio::test]
-async fn where_there_are_no_rows_at_all_nothing_is_let_go() {
-    let house = House::disk().await;
-    let (id, _) = house.stored(b"all that is left").await;
-    store::remove(&house.db, id).await.unwrap();
-    let found = Collected { orphans: vec![id], suspicious: true, ..Collected::default() };
-    assert_eq!(house.storage.collect(false).await.unwrap(), found);
-    assert_eq!(house.store.list().await.unwrap().objects, [id]);
+/// A copy of an installation that looks at the objects of the original.
+async fn what_is_another_installations_stays(house: House) {
+    let begun = house.uploaded(&[b"begun"]).await;
+    let (shared, _) = house.stored(b"before the copy was made").await;
+    assert_eq!(house.storage.collect(false).await.unwrap(), Collected::default());
+    // All that the original has stored since has no row in the copy.
+    let (newest, _) = house.stored(b"newest").await;
+    store::remove(&house.db, newest).await.unwrap();
+    store::remove(&house.db, begun).await.unwrap();
+    let original = store::installation(&house.db).await.unwrap().unwrap();
+    let copy = crate::keep::renew(&house.db).await.unwrap();
+    assert_ne!(copy, original);
+    let found =
+        Collected { orphans: vec![newest], remains: vec![begun], is_anothers: true, ..Collected::default() };
+    for dry in [true, false] {
+        assert_eq!(house.storage.collect(dry).await.unwrap(), found);
+    }
+    // What the copy lets go by itself is the original's as well.
+    for id in [shared, begun] {
+        house.objects.remove(id).await.unwrap();
+    }
+    let mut lying = house.store.list().await.unwrap();
+    lying.objects.sort();
+    let mut both = vec![shared, newest];
+    both.sort();
+    assert_eq!((lying.objects, lying.uploads), (both, vec![begun]));
+    let (_, wrong) = verify::objects(&house.db, &house.store).await.unwrap();
+    assert_eq!(wrong, ["the store says that it is another installation's: see marquee collect"]);
+    assert_eq!(house.store.claim("a third").await.unwrap(), original, "it stays whose it is");
+
+    house.storage.adopt().await.unwrap();
+    assert_eq!(house.store.owner().await.unwrap(), Some(copy));
+    let found = house.storage.collect(false).await.unwrap();
+    assert!(!found.is_anothers && found.orphans.len() == 2);
+    assert_eq!(house.store.list().await.unwrap(), objects::Lying::default(), "down to the last");
 }
 
 #[tokio::test]

@@ -98,8 +98,12 @@ impl Seats {
             // Once a body, then.
             return bytes == 0;
         };
-        let is_new = taken.delivered_at.elapsed() >= PAUSE || (order.is_some() && order != taken.order);
-        taken.order = order.or(taken.order);
+        // As a body begins, or goes on by another order: those of one viewer may have been admitted by different ones.
+        let is_other = bytes == 0 && order.is_some() && order != taken.order;
+        if is_other {
+            taken.order = order;
+        }
+        let is_new = is_other || taken.delivered_at.elapsed() >= PAUSE;
         taken.delivered_at = now;
         if bytes > 0 {
             taken.position = video.moment(until);

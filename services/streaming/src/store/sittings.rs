@@ -34,16 +34,20 @@ const TOLD: &str = "UPDATE sittings SET watched_at = $3, position = $4, told = T
 /// What is private now and somebody else's is not told of.
 const HISTORY: &str = "SELECT s.video_id, v.title, s.began_at, s.watched_at, s.position, s.played, v.duration
     FROM sittings s JOIN videos v ON v.id = s.video_id
-    WHERE s.user_id = $1 AND NOT s.forgotten AND (v.visibility <> 'private' OR v.owner_id = $1) AND (s.began_at, s.video_id) > ($2, $3) ORDER BY s.began_at, s.video_id LIMIT $4";
+    WHERE s.user_id = $1 AND NOT s.forgotten AND (v.visibility <> 'private' OR v.owner_id = $1)
+        AND (s.began_at, s.video_id) > ($2, $3)
+    ORDER BY s.began_at, s.video_id LIMIT $4";
 const HISTORY_LATEST: &str =
     "SELECT s.video_id, v.title, s.began_at, s.watched_at, s.position, s.played, v.duration
     FROM sittings s JOIN videos v ON v.id = s.video_id
-    WHERE s.user_id = $1 AND NOT s.forgotten AND (v.visibility <> 'private' OR v.owner_id = $1) AND (s.began_at, s.video_id) < ($2, $3)
+    WHERE s.user_id = $1 AND NOT s.forgotten AND (v.visibility <> 'private' OR v.owner_id = $1)
+        AND (s.began_at, s.video_id) < ($2, $3)
     ORDER BY s.began_at DESC, s.video_id DESC LIMIT $4";
 const BEGAN: &str = "SELECT began_at FROM sittings WHERE user_id = $1 AND video_id = $2 AND NOT forgotten";
 const RECENT: &str = "SELECT s.video_id, v.title, s.began_at, s.watched_at, s.position, s.played, v.duration
     FROM sittings s JOIN videos v ON v.id = s.video_id
-    WHERE s.user_id = $1 AND NOT s.forgotten AND (v.visibility <> 'private' OR v.owner_id = $1) AND (s.watched_at, s.video_id) < ($2, $3)
+    WHERE s.user_id = $1 AND NOT s.forgotten AND (v.visibility <> 'private' OR v.owner_id = $1)
+        AND (s.watched_at, s.video_id) < ($2, $3)
     ORDER BY s.watched_at DESC, s.video_id DESC LIMIT $4";
 const OF_VIEWER: &str = "SELECT position FROM sittings WHERE viewer = $1 AND video_id = $2 AND NOT forgotten";
 const FORGET: &str = "DELETE FROM sittings WHERE video_id = $1";

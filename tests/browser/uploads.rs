@@ -101,3 +101,62 @@ async fn an_upload_goes_on_after_a_pause_and_a_reload() {
     process.verify().await;
     browser.close().await;
 }
+
+/// Holds the answer to whoever begins an upload, until `go` is called.
+const HOLD: &str = "const fetched = window.fetch;
+    window.fetch = async (address, said) => {
+        const answer = await fetched(address, said);
+        if (address === '/api/uploads' && said.method === 'POST') await new Promise((go) => { window.go = go; });
+        return answer;
+    };";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stopped_while_it_is_begun_is_not_sent() {
+    let Some(browser) = Browser::start(Scripts::On).await else { return };
+    let process = Process::start(BINARY, &[]).await;
+    let wire = Wire::to(process.base()).await;
+    let mut owner = process.client();
+    owner.sign_up("owner@example.com").await;
+    let folder = tempfile::tempdir().unwrap();
+    let (film, page) = (folder.path().join("a film.mp4"), folder.path().join("a page.mp4"));
+    std::fs::write(&film, films::long(1024)).unwrap();
+    std::fs::write(&page, "<html>").unwrap();
+    browser.become_person(&owner, wire.base()).await;
+    browser.go(&format!("{}/videos/new", wire.base())).await;
+    browser.tab.execute(HOLD, vec![]).await.unwrap();
+    let is_held = "return Boolean(window.go)";
+    let begun = async |file: &Path| {
+        send(&browser, file).await;
+        eventually("it is begun", async || {
+            browser.tab.execute(is_held, vec![]).await.ok()?.as_bool()?.then_some(())
+        })
+        .await;
+        assert!(under_way(&owner).await.is_some());
+    };
+    let let_go = "window.go(); window.go = null";
+
+    begun(&film).await;
+    press(&browser, "cancel").await;
+    browser.tab.execute(let_go, vec![]).await.unwrap();
+    eventually("nothing is left of it", async || under_way(&owner).await.is_none().then_some(())).await;
+
+    begun(&film).await;
+    press(&browser, "pause").await;
+    browser.tab.execute(let_go, vec![]).await.unwrap();
+    browser.shows("/videos/new", "Paused. What was sent is kept.").await;
+    assert_eq!(wire.said("PATCH /api/uploads/", "upload-offset"), [] as [&str; 0]);
+    press(&browser, "cancel").await;
+    eventually("nothing is left of that", async || under_way(&owner).await.is_none().then_some(())).await;
+    assert_eq!(wire.said("PATCH /api/uploads/", "upload-offset"), [] as [&str; 0]);
+
+    // What was refused is dismissed there as well.
+    begun(&page).await;
+    browser.tab.execute(let_go, vec![]).await.unwrap();
+    browser.shows("/videos/new", "This is no video that can be played here").await;
+    assert!(under_way(&owner).await.is_some());
+    press(&browser, "dismiss").await;
+    eventually("nobody is told of it any more", async || under_way(&owner).await.is_none().then_some(()))
+        .await;
+    process.verify().await;
+    browser.close().await;
+}

@@ -131,18 +131,20 @@
     remember(one.file, one.location);
   };
 
-  /** Asks how far it has come. One that is not there any more is begun anew. */
+  /** Asks how far it has come. One that is not there any more is begun anew, unless it was stopped meanwhile. */
   const ask = async (one) => {
+    const location = one.location;
     try {
-      const answer = await call("HEAD", one.location, TUS);
+      const answer = await call("HEAD", location, TUS);
       one.offset = Number(answer.headers.get("upload-offset"));
       one.unsure = false;
     } catch (error) {
-      if (error.status !== 404 && error.status !== 410) throw error;
-      const location = one.location;
+      if (one.stopped || (error.status !== 404 && error.status !== 410)) throw error;
       forget(location);
-      one.location = null;
-      if (error.status === 404) return begin(one);
+      if (error.status === 404) {
+        one.location = null;
+        return begin(one);
+      }
       const all = await (await call("GET", "/api/uploads")).json();
       const why = all.find((upload) => upload.location === location)?.refused;
       throw new Refused(why || "This was refused.", 415);
@@ -194,8 +196,9 @@
         await call("GET", `/api/videos/${id}`);
         return id;
       } catch (error) {
-        if (error.status !== 404 || tries > 600) throw error;
+        if (one.stopped || error.status !== 404 || tries > 600) throw error;
         await ask(one);
+        if (one.offset < one.file.size) throw new Broken("It has to be sent again");
         await wait(1000, one);
       }
     }
@@ -208,7 +211,8 @@
     for (let failures = 0; !one.stopped;) {
       try {
         if (!one.location) await begin(one);
-        if (one.unsure) await ask(one);
+        if (one.unsure && !one.stopped) await ask(one);
+        if (one.stopped) return left(one);
         say(one, "Sending…");
         while (one.offset < one.file.size) {
           await send(one);
@@ -220,7 +224,7 @@
         await hang(one, id);
         return finished(one, id);
       } catch (error) {
-        if (one.stopped) return;
+        if (one.stopped) return left(one);
         one.unsure = one.location !== null;
         if (!error.again) return failed(one, error.message, error.status);
         if (++failures > TRIES) {
@@ -232,6 +236,14 @@
         await wait(Math.min(30000, 500 * 2 ** failures), one);
       }
     }
+  };
+  /** What was cancelled is given up, also where it was begun only since. */
+  const left = async (one) => {
+    const location = one.location;
+    if (!one.over || !location) return;
+    one.location = null;
+    forget(location);
+    await call("DELETE", location, TUS).catch(() => {});
   };
   const failed = (one, message, status) => {
     say(one, message, "failed");
@@ -306,10 +318,7 @@
     one.stopped = one.over = true;
     if (one.abort) one.abort();
     if (one.hurry) one.hurry();
-    if (one.location) {
-      forget(one.location);
-      await call("DELETE", one.location, TUS).catch(() => {});
-    }
+    await left(one);
     one.row.remove();
   };
   const acts = {

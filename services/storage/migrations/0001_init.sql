@@ -27,6 +27,6 @@ CREATE TABLE objects (
 
 -- By this id the store says whose it is; a restored copy has another.
 CREATE TABLE installation (
-    only BIGINT PRIMARY KEY CONSTRAINT installation_is_one CHECK (only = 1),
+    one BIGINT PRIMARY KEY CONSTRAINT installation_is_one CHECK (one = 1),
     id TEXT NOT NULL
 );

@@ -32,10 +32,10 @@ const ABANDONED: &str =
     "SELECT id, multipart FROM uploads WHERE touched_at < $1 ORDER BY touched_at LIMIT $2";
 const ANY: &str = "SELECT id FROM objects LIMIT 1";
 const COUNT: &str = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM objects";
-const INSTALLATION: &str = "SELECT id FROM installation WHERE only = 1";
-const INSTALL: &str = "INSERT INTO installation (only, id) VALUES (1, $1) ON CONFLICT (only) DO NOTHING";
-const RENEW: &str = "INSERT INTO installation (only, id) VALUES (1, $1)
-    ON CONFLICT (only) DO UPDATE SET id = excluded.id";
+const INSTALLATION: &str = "SELECT id FROM installation WHERE one = 1";
+const INSTALL: &str = "INSERT INTO installation (one, id) VALUES (1, $1) ON CONFLICT (one) DO NOTHING";
+const RENEW: &str = "INSERT INTO installation (one, id) VALUES (1, $1)
+    ON CONFLICT (one) DO UPDATE SET id = excluded.id";
 
 /// An object as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

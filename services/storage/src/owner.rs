@@ -5,11 +5,31 @@ use kernel::Result;
 
 use crate::{Storage, store};
 
+/// Who is not known.
+const SOMEBODY: &str = "somebody";
+
 impl Storage {
-    /// Whether the store is this installation's; it becomes so if it was nobody's.
+    /// Whether the store is this installation's; it becomes so if it was nobody's. Objects that nobody has marked and of
+    /// which the database knows none are somebody's, and stay so: it is rather the database that is new.
     pub(crate) async fn is_ours(&self) -> Result<bool> {
-        let id = self.installation().await?;
-        Ok(self.0.store.claim(&id).await? == id)
+        let (id, owner) = (self.installation().await?, self.0.store.owner().await?);
+        let owner = match owner {
+            Some(owner) => owner,
+            None if self.knows_none().await? => self.0.store.claim(SOMEBODY).await?,
+            None => self.0.store.claim(&id).await?,
+        };
+        Ok(owner == id)
+    }
+
+    /// Whether objects lie in the store, and none of them has a row.
+    async fn knows_none(&self) -> Result<bool> {
+        let lying = self.0.store.list().await?.objects;
+        for ids in lying.chunks(500) {
+            if !store::known(&self.0.db, ids).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(!lying.is_empty())
     }
 
     /// Makes the store this installation's, whoever's it was.

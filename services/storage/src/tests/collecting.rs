@@ -110,6 +110,22 @@ async fn what_is_another_installations_stays(house: House) {
     assert_eq!(house.store.list().await.unwrap(), objects::Lying::default(), "down to the last");
 }
 
+/// The database is a new one, and the objects are what is left of a house from before there were markers.
+#[tokio::test]
+async fn what_nobody_has_marked_is_not_taken_over_by_who_knows_of_none() {
+    let house = House::disk().await;
+    let (id, _) = house.stored(b"all that is left").await;
+    store::remove(&house.db, id).await.unwrap();
+    let found = Collected { orphans: vec![id], is_anothers: true, ..Collected::default() };
+    assert_eq!(house.storage.collect(false).await.unwrap(), found);
+    house.stored(b"new").await;
+    assert_eq!(house.storage.collect(false).await.unwrap(), found, "nor once it knows of one");
+    assert!(house.store.list().await.unwrap().objects.contains(&id));
+    house.storage.adopt().await.unwrap();
+    let found = Collected { is_anothers: false, ..found };
+    assert_eq!(house.storage.collect(false).await.unwrap(), found);
+}
+
 #[tokio::test]
 async fn what_cannot_be_let_go_keeps_nothing_else() {
     let house = House::disk().await;

@@ -203,7 +203,8 @@ async fn lying(house: &Process, bucket: Option<&Bucket>) -> [BTreeSet<String>; 2
         Some(bucket) => {
             let mut found = [BTreeSet::new(), BTreeSet::new()];
             let all: Vec<_> = bucket.store().list(None).try_collect().await.unwrap();
-            for object in all {
+            // But for what says whose they are.
+            for object in all.iter().filter(|object| object.location.filename() != Some("installation")) {
                 let is_part = object.location.as_ref().contains("/uploads/");
                 found[usize::from(is_part)].insert(object.location.filename().unwrap().to_owned());
             }

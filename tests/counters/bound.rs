@@ -18,7 +18,7 @@ use crate::BINARY;
 const TASKS: usize = 24;
 /// How long the database stands still.
 const HANG: Duration = Duration::from_secs(15);
-/// How long an answer may take.
+/// How long an answer may take; that to a batch, whose parts follow one another, twice as long.
 const BOUND: Duration = Duration::from_secs(9);
 /// What nothing that is answered 200 may be behind (contract, Counters).
 const PROMISE: f64 = 10.0;
@@ -71,7 +71,7 @@ impl Seen {
         let body = "{\"key\":\"batch\",\"value\":1}\n".repeat(BATCH);
         let answer = client.try_send(request.body(body)).await.expect("an answer").expect(200);
         let took = begun.elapsed();
-        assert!(took < BOUND, "a batch took {took:?}");
+        assert!(took < 2 * BOUND, "a batch took {took:?}");
         assert_eq!(answer.text.lines().count(), BATCH);
         let counted = answer.text.lines().filter(|line| line.contains("newValue")).count();
         let sums = self.told.plain.entry("batch".into()).or_default();

@@ -43,8 +43,29 @@ async fn looks(copies: &Copies) -> Vec<Looks> {
     all
 }
 
-/// Asks both copies for a key, all at once; answers how often each then read the database, and how many waited for that.
-async fn crowd(copies: &Copies, email: &str, status: u16) -> Vec<(f64, f64)> {
+/// What became of a crowd at one copy.
+#[derive(Debug)]
+struct Crowded {
+    /// How often the database was read.
+    loads: f64,
+    /// How many waited for that.
+    waited: f64,
+    /// What was read and Redis did not take.
+    refused: f64,
+}
+
+/// Both copies have forgotten everything, and Redis has.
+async fn forget(copies: &mut Copies) {
+    for process in &mut copies.processes {
+        process.kill().await;
+        process.resume().await;
+    }
+    copies.ready().await;
+    copies.redis.flush().await;
+}
+
+/// Asks both copies for a key, all at once.
+async fn crowd(copies: &Copies, email: &str, status: u16) -> Vec<Crowded> {
     let (person, path) = (copies.person(), format!("/api/users?email={email}"));
     let before = looks(copies).await;
     hold_up(copies).await;
@@ -62,7 +83,12 @@ async fn crowd(copies: &Copies, email: &str, status: u16) -> Vec<(f64, f64)> {
     let after = looks(copies).await;
     eprintln!("{before:?} became {after:?}");
     let both = before.iter().zip(after);
-    both.map(|(before, after)| (after.loads - before.loads, after.missed - before.missed)).collect()
+    both.map(|(before, after)| Crowded {
+        loads: after.loads - before.loads,
+        waited: after.missed - before.missed,
+        refused: after.refused - before.refused,
+    })
+    .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,18 +101,19 @@ async fn a_thousand_at_once_read_the_database_once() {
         accounts.outbox_waiting(1).await.unwrap().is_empty().then_some(())
     })
     .await;
-    // They are known to the copy that made them, and to Redis.
-    for process in &mut copies.processes {
-        process.kill().await;
-        process.resume().await;
-    }
-    copies.ready().await;
-    copies.redis.flush().await;
     for (email, status) in [("boss@example.com", 200), ("nobody@example.com", 404)] {
-        let told = crowd(&copies, email, status).await;
-        eprintln!("reads of the database, and who waited for them: {told:?}");
-        let loads: f64 = told.iter().map(|(loads, _)| loads).sum();
-        assert!(told.iter().all(|(loads, _)| *loads <= 1.0) && loads >= 1.0, "{told:?}");
-        assert!(told.iter().any(|(_, waited)| *waited > 5.0), "hardly anybody waited: {told:?}");
+        let mut told = Vec::new();
+        // A machine that is too busy for Redis to answer within its limit reads more than once, and rightly so.
+        for _ in 0..3 {
+            forget(&mut copies).await;
+            told = crowd(&copies, email, status).await;
+            eprintln!("{told:?}");
+            if told.iter().all(|copy| copy.refused == 0.0) {
+                break;
+            }
+        }
+        let loads: f64 = told.iter().map(|copy| copy.loads).sum();
+        assert!(told.iter().all(|copy| copy.loads <= 1.0) && loads >= 1.0, "{told:?}");
+        assert!(told.iter().any(|copy| copy.waited > 5.0), "hardly anybody waited: {told:?}");
     }
 }

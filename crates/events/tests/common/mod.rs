@@ -47,12 +47,14 @@ impl Door {
         self.waiting.load(Ordering::SeqCst)
     }
 
-    /// Holds up the thread: a transaction may await nothing but its own statements.
+    /// Holds up the thread: a transaction may await nothing but its own statements. Other tasks find another.
     fn pass(&self) {
-        while self.closed.load(Ordering::SeqCst) {
-            self.waiting.store(true, Ordering::SeqCst);
-            std::thread::yield_now();
-        }
+        tokio::task::block_in_place(|| {
+            while self.closed.load(Ordering::SeqCst) {
+                self.waiting.store(true, Ordering::SeqCst);
+                std::thread::yield_now();
+            }
+        });
     }
 }
 

@@ -32,7 +32,7 @@ use kernel::{ObjectId, Result};
 
 pub use bucket::Kept;
 pub use entity::Entity;
-pub use garbage::{Failures, is_suspicious};
+pub use garbage::Failures;
 pub use part::Laid;
 pub use plan::{Content, Plan, Slice, plan};
 pub use remote::Remote;

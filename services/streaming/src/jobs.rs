@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::events::{Job, every};
 use kernel::{Kind, ObjectId, Result};
-use objects::{Failures, is_suspicious};
+use objects::Failures;
 
 use crate::seats::{NOTED_EVERY, PAUSE};
 use crate::store::uploads::{self, Upload};
@@ -16,6 +16,8 @@ const UPLOADS: Duration = Duration::from_secs(30);
 /// And for objects that nobody needs, videos of those who are gone, and what else grows. Each fails for itself.
 const SWEEP: Duration = Duration::from_secs(3600);
 const BATCH: i64 = 100;
+/// Where more than this, and more than half of all, seems to be garbage, something else is wrong.
+const MANY: usize = 20;
 
 pub(crate) fn all(streaming: &Streaming) -> Vec<Job> {
     let leaving = streaming.clone();
@@ -197,5 +199,32 @@ impl Streaming {
         }
         meters::orphans(if stay { found.len() } else { failures.count() });
         failures.report(Unneeded { objects: found, suspicious })
+    }
+}
+
+/// Whether so much `garbage` among `all` objects is too much to be believed: they are most of them, or whoever has to know
+/// what is needed `has_rows` of nothing at all. Then it is rather the database that is new, or another one.
+fn is_suspicious(garbage: usize, all: usize, has_rows: bool) -> bool {
+    let is_most = garbage > MANY && garbage * 2 > all;
+    is_most || (garbage > 0 && !has_rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heap_of_garbage_is_not_believed() {
+        for (garbage, all, has_rows, suspicious) in [
+            (0, 0, false, false),
+            (0, 100, true, false),
+            (1, 1, true, false),
+            (1, 1, false, true),
+            (20, 20, true, false),
+            (21, 42, true, false),
+            (21, 41, true, true),
+        ] {
+            assert_eq!(is_suspicious(garbage, all, has_rows), suspicious, "{garbage} of {all}, {has_rows}");
+        }
     }
 }
